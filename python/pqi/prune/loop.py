@@ -1,0 +1,276 @@
+"""Algorithm 1 of the paper, generic in model, data and storage: train, evaluate, measure, prune, rewind.
+
+An iteration is a function of the `LoopState` before it, and every iteration starts by restoring that state, whether it
+comes from memory or from storage: a resumed run therefore repeats the uninterrupted one bit for bit, provided that
+`train` and `evaluate` draw their randomness from the global generators of torch, numpy and `random`, or derive it from
+the iteration number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypedDict
+
+from torch import Tensor, nn
+
+from pqi.prune import rng
+from pqi.prune.masks import pack, unpack
+from pqi.prune.methods import Method
+from pqi.prune.pruner import Pruner
+from pqi.prune.records import IterationRecord, Metrics, ModelResult
+from pqi.prune.rewind import Snapshot
+from pqi.prune.scope import Scope, Select
+
+
+class Train(Protocol):
+    """Trains `model` in place for one iteration.
+
+    It must build a fresh optimizer and call ``pruner.attach(optimizer)`` before the first step, so that the masks hold;
+    it may call ``pruner.mask_gradients()`` before clipping. The learning-rate schedule restarts with each call. What it
+    returns is kept in the record.
+    """
+
+    def __call__(self, model: nn.Module, pruner: Pruner, iteration: int) -> Metrics: ...
+
+
+class Evaluate(Protocol):
+    """Evaluates `model` on one split and leaves its parameters and buffers as they were."""
+
+    def __call__(self, model: nn.Module, split: str) -> Metrics: ...
+
+
+class LoopState(TypedDict):
+    """What the next iteration needs, small: tensors, numbers, strings, lists and tuples only.
+
+    ``torch.save`` and ``torch.load(..., weights_only=True)`` keep it exactly.
+    """
+
+    iteration: int
+    """Next iteration; `iterations` + 1 when the run is finished."""
+    iterations: int
+    """Number of prunings of the whole run."""
+    masks: dict[str, Tensor]
+    """Masks of the next iteration, eight weights a byte (uint8)."""
+    rng: rng.RngState
+
+
+class Storage(Protocol):
+    """Where a run keeps its state. Each save is all or nothing, also when the process is killed inside it."""
+
+    def load_last(self) -> LoopState | None:
+        """State of the last `save` that completed, or None for a fresh run.
+
+        Records of saves that did not complete must be gone by then: their iterations are repeated.
+        """
+
+    def save(self, record: IterationRecord, state: LoopState) -> None:
+        """Keep the record of a finished iteration together with the state after it; replaces the previous state."""
+
+    def load_tensors(self, name: str) -> Mapping[str, Tensor]:
+        """What `save_tensors` kept under this name."""
+
+    def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Keep parameters and buffers by name, once per run each.
+
+        ``"initial"`` before the first iteration, ``"dense"`` (methods that rank by the dense weights) after the first
+        training, ``"final"`` after the last; always before the `save` that refers to them.
+        """
+
+
+class Memory:
+    """A `Storage` that keeps everything in this process."""
+
+    def __init__(self) -> None:
+        self.records: list[IterationRecord] = []
+        self.tensors: dict[str, Mapping[str, Tensor]] = {}
+        self.state: LoopState | None = None
+
+    def load_last(self) -> LoopState | None:
+        return self.state
+
+    def save(self, record: IterationRecord, state: LoopState) -> None:
+        self.records.append(record)
+        self.state = state
+
+    def load_tensors(self, name: str) -> Mapping[str, Tensor]:
+        return self.tensors[name]
+
+    def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        self.tensors[name] = tensors
+
+
+def run_loop(
+    model: nn.Module,
+    method: Method,
+    *,
+    train: Train,
+    evaluate: Evaluate,
+    iterations: int,
+    scope: Scope = "global",
+    select: Select = None,
+    splits: Sequence[str] = ("validation", "test"),
+    pairs: Sequence[tuple[float, float]] = ((0.5, 1.0), (1.0, 2.0)),
+    storage: Storage | None = None,
+) -> Iterator[IterationRecord]:
+    """Train, prune and rewind `iterations` times, then train once more (Algorithm 1).
+
+    Iteration t rewinds to the initial weights under the mask m_t, trains, evaluates the retrained weights, prunes to
+    m_{t+1} and evaluates the pruned weights without retraining; the last iteration, t = `iterations`, only trains. The
+    run advances as the iterator is consumed; stop by breaking off. Afterwards `model` holds the final retrained
+    weights, also when a finished run is opened again.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        At its initial weights; changed in place.
+    method : Method
+        Amount and ranking.
+    train : Train
+    evaluate : Evaluate
+    iterations : int
+        Number of prunings, at least 0.
+    scope : {"neuron", "layer", "global"} or callable
+        Groups that are pruned apart, see `pqi.prune.scope`.
+    select : callable, list of str or None
+        Which parameters are prunable, see `pqi.prune.scope.prunable`.
+    splits : sequence of str
+        What `evaluate` is called with.
+    pairs : sequence of (p, q)
+        Exponents at which the index of all weights is recorded, from one read, besides the method's own.
+    storage : Storage or None
+        Where to keep and resume the run; None keeps nothing.
+
+    Yields
+    ------
+    IterationRecord
+        One per iteration done here: iterations restored from `storage` are not repeated.
+
+    Raises
+    ------
+    ValueError
+        For bad arguments, before any work; for a stored run of another length; for a weight that training made NaN or
+        infinite.
+    RuntimeError
+        If `train` left a pruned weight non-zero.
+    """
+    if iterations < 0:
+        raise ValueError(f"iterations must be >= 0, got {iterations}")
+    for p, q in pairs:
+        if not 0 < p < q:
+            raise ValueError(f"pairs must satisfy 0 < p < q, got p={p}, q={q}")
+    pruner = Pruner(model, amount=method.amount, scope=scope, select=select)
+    return _Loop(
+        model=model,
+        pruner=pruner,
+        ranks_dense=method.ranking == "dense",
+        train=train,
+        evaluate=evaluate,
+        iterations=iterations,
+        splits=tuple(splits),
+        pairs=tuple(pairs),
+        storage=Memory() if storage is None else storage,
+    ).run()
+
+
+@dataclass
+class _Loop:
+    """The arguments of `run_loop`, checked, and the dense weights once they are known."""
+
+    model: nn.Module
+    pruner: Pruner
+    ranks_dense: bool
+    train: Train
+    evaluate: Evaluate
+    iterations: int
+    splits: tuple[str, ...]
+    pairs: tuple[tuple[float, float], ...]
+    storage: Storage
+    dense: Snapshot | None = None
+
+    def run(self) -> Iterator[IterationRecord]:
+        state = self.storage.load_last()
+        state = self.start() if state is None else self.resume(state)
+        while state["iteration"] <= self.iterations:
+            record = self.iterate(state)
+            state = self.state(state["iteration"] + 1)
+            self.storage.save(record, state)
+            yield record
+
+    def start(self) -> LoopState:
+        self.storage.save_tensors("initial", self.pruner.initial.tensors)
+        return self.state(0)
+
+    def resume(self, state: LoopState) -> LoopState:
+        if state["iterations"] != self.iterations:
+            raise ValueError(f"iterations must be {state['iterations']}, as in the stored run, got {self.iterations}")
+        self.pruner.initial = self.load("initial")
+        if self.ranks_dense and state["iteration"] > 0:
+            self.dense = self.load("dense")
+        if state["iteration"] > self.iterations:
+            self.load("final").restore(self.model)
+            self.pruner.masks = unpack(state["masks"], self.pruner.weights())
+            rng.restore(state["rng"])
+        return state
+
+    def load(self, name: str) -> Snapshot:
+        snapshot = Snapshot(self.storage.load_tensors(name))
+        snapshot.check(self.model)
+        return snapshot
+
+    def state(self, iteration: int) -> LoopState:
+        return LoopState(
+            iteration=iteration,
+            iterations=self.iterations,
+            masks=pack(self.pruner.masks),
+            rng=rng.capture(),
+        )
+
+    def iterate(self, state: LoopState) -> IterationRecord:
+        iteration = state["iteration"]
+        self.pruner.masks = unpack(state["masks"], self.pruner.weights())
+        reference = None if self.dense is None else self.result(self.dense)
+        rng.restore(state["rng"])
+        self.pruner.rewind()
+        training = self.trained(iteration)
+        retrained = self.result()
+        if self.ranks_dense and self.dense is None:
+            self.dense = Snapshot.of(self.model)
+            self.storage.save_tensors("dense", self.dense.tensors)
+        if iteration == self.iterations:
+            self.storage.save_tensors("final", Snapshot.of(self.model).tensors)
+            step, pruned = None, None
+        else:
+            step = self.pruner.step(rank_by=None if self.dense is None else self.dense.tensors)
+            pruned = self.result(self.dense)
+        return IterationRecord(
+            iteration=iteration,
+            training=training,
+            retrained=retrained,
+            step=step,
+            pruned=pruned,
+            reference=reference,
+        )
+
+    def trained(self, iteration: int) -> Metrics:
+        """Train under the masks and make sure that they held."""
+        training = dict(self.train(self.model, self.pruner, iteration))
+        self.pruner.detach()
+        for name, revived in self.pruner.revived().items():
+            raise RuntimeError(
+                f"train() must keep pruned weights at zero, got {revived} non-zero in {name!r}: "
+                "call pruner.attach(optimizer) before training"
+            )
+        return training
+
+    def result(self, snapshot: Snapshot | None = None) -> ModelResult:
+        """Evaluate and measure the model, with the weights of `snapshot` if one is given, under the present masks."""
+        if snapshot is not None:
+            snapshot.restore(self.model)
+            self.pruner.apply()
+        return ModelResult(
+            metrics={split: dict(self.evaluate(self.model, split)) for split in self.splits},
+            weights=self.pruner.measure(scope="global")[0],
+            layers=tuple(self.pruner.measure(scope="layer")),
+            indices=self.pruner.indices(self.pairs),
+        )
