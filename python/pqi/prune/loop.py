@@ -31,13 +31,15 @@ class Train(Protocol):
     returns is kept in the record.
     """
 
-    def __call__(self, model: nn.Module, pruner: Pruner, iteration: int) -> Metrics: ...
+    def __call__(self, model: nn.Module, pruner: Pruner, iteration: int) -> Metrics:
+        """Train for iteration 0, 1, ...; any mapping of names to numbers is kept, an empty one too."""
 
 
 class Evaluate(Protocol):
     """Evaluates `model` on one split and leaves its parameters and buffers as they were."""
 
-    def __call__(self, model: nn.Module, split: str) -> Metrics: ...
+    def __call__(self, model: nn.Module, split: str) -> Metrics:
+        """Return named numbers, such as accuracy and loss; switching to evaluation mode is its own business."""
 
 
 class LoopState(TypedDict):
@@ -59,7 +61,7 @@ class Storage(Protocol):
     """Where a run keeps its state. Each save is all or nothing, also when the process is killed inside it."""
 
     def load_last(self) -> LoopState | None:
-        """State of the last `save` that completed, or None for a fresh run.
+        """Return the state of the last `save` that completed, or None for a fresh run.
 
         Records of saves that did not complete must be gone by then: their iterations are repeated.
         """
@@ -68,7 +70,7 @@ class Storage(Protocol):
         """Keep the record of a finished iteration together with the state after it; replaces the previous state."""
 
     def load_tensors(self, name: str) -> Mapping[str, Tensor]:
-        """What `save_tensors` kept under this name."""
+        """Return what `save_tensors` kept under this name."""
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
         """Keep parameters and buffers by name, once per run each.
@@ -87,16 +89,20 @@ class Memory:
         self.state: LoopState | None = None
 
     def load_last(self) -> LoopState | None:
+        """Return the last saved state."""
         return self.state
 
     def save(self, record: IterationRecord, state: LoopState) -> None:
+        """Append the record and replace the state."""
         self.records.append(record)
         self.state = state
 
     def load_tensors(self, name: str) -> Mapping[str, Tensor]:
+        """Return the kept tensors."""
         return self.tensors[name]
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
+        """Keep the tensors: the loop never writes to them."""
         self.tensors[name] = tensors
 
 
@@ -229,7 +235,8 @@ class _Loop:
     def iterate(self, state: LoopState) -> IterationRecord:
         iteration = state["iteration"]
         self.pruner.masks = unpack(state["masks"], self.pruner.weights())
-        reference = None if self.dense is None else self.result(self.dense)
+        last = iteration == self.iterations
+        reference = None if self.dense is None or last else self.result(self.dense)
         rng.restore(state["rng"])
         self.pruner.rewind()
         training = self.trained(iteration)
@@ -237,7 +244,7 @@ class _Loop:
         if self.ranks_dense and self.dense is None:
             self.dense = Snapshot.of(self.model)
             self.storage.save_tensors("dense", self.dense.tensors)
-        if iteration == self.iterations:
+        if last:
             self.storage.save_tensors("final", Snapshot.of(self.model).tensors)
             step, pruned = None, None
         else:

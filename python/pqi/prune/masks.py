@@ -1,0 +1,146 @@
+"""Masks that hold: pruned weights stay zero through momentum, weight decay and adaptive steps.
+
+Nothing is added to the model: no hooks, no renamed parameters, no extra buffers. Its ``state_dict`` keys, tied weights,
+``deepcopy`` and pickling stay as they were; the masks act through step hooks of the optimizer alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+
+class HeldMasks:
+    """Boolean masks of some parameters of a model (True = live), and the hooks that hold them.
+
+    Masks follow their weights between devices. A copied or unpickled object is not attached to any optimizer.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    names : sequence of str
+        Parameters to mask; all weights are live at first.
+    """
+
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
+        self.model = model
+        self._masks = {name: torch.ones_like(model.get_parameter(name), dtype=torch.bool) for name in names}
+        self._handles: list[RemovableHandle] = []
+
+    def weights(self) -> dict[str, nn.Parameter]:
+        """Look up the masked parameters anew: a model may replace them when it is moved."""
+        return {name: self.model.get_parameter(name) for name in self._masks}
+
+    def get(self) -> dict[str, Tensor]:
+        """Return the masks, each on its weight's device."""
+        for name, weight in self.weights().items():
+            self._masks[name] = self._masks[name].to(weight.device)
+        return dict(self._masks)
+
+    def set(self, masks: Mapping[str, Tensor]) -> None:
+        """Replace all masks; they are copied. Weights change with the next `apply`.
+
+        Raises
+        ------
+        ValueError
+            Unless `masks` has the same names, shapes and dtype bool.
+        """
+        weights = self.weights()
+        _check_names(masks, weights)
+        for name, weight in weights.items():
+            if masks[name].dtype != torch.bool or masks[name].shape != weight.shape:
+                raise ValueError(
+                    f"the mask of {name!r} must be bool of shape {tuple(weight.shape)}, "
+                    f"got {masks[name].dtype} of shape {tuple(masks[name].shape)}"
+                )
+        self._masks = {name: masks[name].to(weight.device, copy=True) for name, weight in weights.items()}
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Set pruned weights to zero in place, NaN and inf included."""
+        masks = self.get()
+        for name, weight in self.weights().items():
+            weight.masked_fill_(~masks[name], 0)
+
+    def mask_gradients(self) -> None:
+        """Set the gradients of pruned weights to zero in place; sparse gradients are left as they are."""
+        masks = self.get()
+        for name, weight in self.weights().items():
+            if weight.grad is not None and weight.grad.layout is torch.strided:
+                weight.grad.masked_fill_(~masks[name], 0)
+
+    def revived(self) -> dict[str, int]:
+        """How many pruned weights are not zero, for each tensor that has any."""
+        masks = self.get()
+        counts = {name: int((~masks[name] & (weight != 0)).sum()) for name, weight in self.weights().items()}
+        return {name: count for name, count in counts.items() if count}
+
+    def attach(self, optimizer: Optimizer) -> None:
+        """Hold the masks through every step of `optimizer` instead of the previous one's.
+
+        Gradients are masked before a step, so that moments and norms see live weights only; weights are masked after
+        it, because momentum and weight decay move weights that have no gradient.
+        """
+        self.detach()
+        self.apply()
+        self._handles = [
+            optimizer.register_step_pre_hook(self._before_step),
+            optimizer.register_step_post_hook(self._after_step),
+        ]
+
+    def detach(self) -> None:
+        """Remove the hooks, if there are any."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def _before_step(self, *_: Any) -> None:
+        self.mask_gradients()
+
+    def _after_step(self, *_: Any) -> None:
+        self.apply()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handles": []}
+
+
+def pack(masks: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Masks as one bit per weight: uint8 vectors on the CPU, the first weight in the highest bit.
+
+    Examples
+    --------
+    >>> pack({"weight": torch.tensor([[True, False], [True, True]])})
+    {'weight': tensor([176], dtype=torch.uint8)}
+    """
+    return {name: torch.from_numpy(np.packbits(mask.cpu().numpy())) for name, mask in masks.items()}
+
+
+def unpack(packed: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Undo `pack` for masks of `weights`, onto their devices.
+
+    Raises
+    ------
+    ValueError
+        If the names differ or a packed mask has the wrong length.
+    """
+    _check_names(packed, weights)
+    masks = {}
+    for name, weight in weights.items():
+        expected = (weight.numel() + 7) // 8
+        if packed[name].shape != (expected,):
+            raise ValueError(f"the packed mask of {name!r} must have {expected} bytes, got {tuple(packed[name].shape)}")
+        bits = np.unpackbits(packed[name].cpu().numpy(), count=weight.numel())
+        masks[name] = torch.from_numpy(bits).bool().reshape(weight.shape).to(weight.device)
+    return masks
+
+
+def _check_names(masks: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    missing, unexpected = sorted(weights.keys() - masks.keys()), sorted(masks.keys() - weights.keys())
+    if missing or unexpected:
+        raise ValueError(f"masks must be those of the pruned weights, got missing {missing}, unexpected {unexpected}")

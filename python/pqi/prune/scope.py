@@ -1,0 +1,252 @@
+"""Which weights are prunable, and how a scope divides them into groups.
+
+A scope is a list of batches. A batch holds the groups that one array call handles: one weight tensor with the axes that
+are reduced (neuron), one whole tensor (layer) or all tensors as one vector (global). What measures, counts and masks
+sees batches only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import pqi
+
+Select = Callable[[str, nn.Parameter], bool] | Sequence[str] | None
+"""Prunable parameters: a predicate of name and parameter, names, or None for the default rule."""
+
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+NORMALISATIONS = (
+    nn.BatchNorm1d,
+    nn.BatchNorm2d,
+    nn.BatchNorm3d,
+    nn.SyncBatchNorm,
+    nn.InstanceNorm1d,
+    nn.InstanceNorm2d,
+    nn.InstanceNorm3d,
+    nn.GroupNorm,
+    nn.LayerNorm,
+    nn.RMSNorm,
+)
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """A prunable weight tensor.
+
+    Attributes
+    ----------
+    name : str
+        Key in ``state_dict``; the first one of a tied weight.
+    shape : tuple of int
+    output_axis : int
+        Axis that counts the output units: 1 for transposed convolutions, else 0.
+    blocks : int
+        Convolution groups that the input axis of a transposed convolution is divided into; else 1.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    output_axis: int = 0
+    blocks: int = 1
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Groups of equal size that one array call handles together.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The groups, in the order of the flattened result of the call.
+    members : tuple of str
+        The weight tensors they are made of; several are one vector.
+    size : int
+        Weights per group.
+    axis : tuple of int or None
+        Axes reduced within the single member; None reduces everything.
+    blocks : int
+        The first axis of the single member is divided into this many blocks, as an axis of its own.
+    """
+
+    names: tuple[str, ...]
+    members: tuple[str, ...]
+    size: int
+    axis: tuple[int, ...] | None = None
+    blocks: int = 1
+
+    def operand(self, tensors: Mapping[str, Tensor]) -> Any:
+        """`tensors` (weights, by name) as the first argument of an array function; nothing is copied."""
+        parts = self._parts(tensors)
+        return parts[0] if len(parts) == 1 else pqi.pooled(parts)
+
+    def where(self, masks: Mapping[str, Tensor]) -> Any:
+        """`masks` (by name) as the ``where`` argument that belongs to `operand`."""
+        parts = self._parts(masks)
+        return parts[0] if len(parts) == 1 else parts
+
+    def keep(
+        self, ranking: Mapping[str, Tensor], masks: Mapping[str, Tensor], counts: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """Return masks that keep, in each group, the `counts` live weights of largest |ranking|.
+
+        Ties keep the lowest flat index, so that the counts are exact.
+        """
+        k = counts[0] if self.axis is None else torch.tensor(counts).reshape(self._result_shape(ranking))
+        kept = pqi.topk_mask(self.operand(ranking), k, axis=self.axis, where=self.where(masks))
+        parts = [kept] if len(self.members) == 1 else kept
+        return {name: part.reshape(masks[name].shape) for name, part in zip(self.members, parts, strict=True)}
+
+    def _parts(self, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+        parts = [tensors[name].detach() for name in self.members]
+        return parts if self.blocks == 1 else [parts[0].view(self.blocks, -1, *parts[0].shape[1:])]
+
+    def _result_shape(self, tensors: Mapping[str, Tensor]) -> tuple[int, ...]:
+        shape = self._parts(tensors)[0].shape
+        return tuple(n for axis, n in enumerate(shape) if axis not in (self.axis or ()))
+
+
+Divide = Callable[[Sequence[Prunable]], list[Batch]]
+
+
+def neuron(weights: Sequence[Prunable]) -> list[Batch]:
+    """One group per output unit: all that is multiplied into it, flattened.
+
+    For a grouped transposed convolution, stored as (in, out / groups, ...), unit o belongs to the convolution group
+    o // (out / groups), and only that group's inputs reach it.
+    """
+    return [_units(weight) for weight in weights]
+
+
+def layer(weights: Sequence[Prunable]) -> list[Batch]:
+    """One group per weight tensor."""
+    return [Batch((weight.name,), (weight.name,), math.prod(weight.shape)) for weight in weights]
+
+
+def everything(weights: Sequence[Prunable]) -> list[Batch]:
+    """One group, all weights as one vector in the order of the model."""
+    names = tuple(weight.name for weight in weights)
+    return [Batch(("global",), names, sum(math.prod(weight.shape) for weight in weights))]
+
+
+SCOPES: Mapping[str, Divide] = {"neuron": neuron, "layer": layer, "global": everything}
+
+Scope = str | Divide
+"""``"neuron"``, ``"layer"``, ``"global"``, or a function from the prunable weights to batches of one's own."""
+
+
+def divide(weights: Sequence[Prunable], scope: Scope) -> list[Batch]:
+    """Divide `weights` into the groups of `scope`.
+
+    Raises
+    ------
+    ValueError
+        If `scope` is a string other than the three names.
+
+    Examples
+    --------
+    >>> for batch in divide([Prunable("fc.weight", (2, 3))], "neuron"):
+    ...     print(batch.names, batch.axis)
+    ('fc.weight[0]', 'fc.weight[1]') (1,)
+    """
+    if callable(scope):
+        return scope(weights)
+    if scope not in SCOPES:
+        raise ValueError(f"scope must be one of {', '.join(map(repr, SCOPES))} or a function, got {scope!r}")
+    return SCOPES[scope](weights)
+
+
+def prunable(model: nn.Module, select: Select = None) -> list[Prunable]:
+    """Prunable weights of `model`, in the model's order, tied ones once.
+
+    The default rule takes the floating-point parameters with more than one axis whose own name contains "weight"
+    (convolutions, linear and bilinear layers, embeddings, packed attention and recurrent weights), stem, shortcuts and
+    classifier included; never biases or the parameters of normalisation layers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    select : callable, sequence of str or None
+        ``select(name, parameter) -> bool``, or the names themselves (any of a tied weight's names will do).
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, if nothing is selected, if a selected parameter is not floating point, or if the model
+        still has uninitialised parameters (lazy modules).
+    TypeError
+        If `select` is a string.
+    """
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.UninitializedParameter):
+            raise ValueError(f"parameter {name!r} must be initialised: pass one batch through the model first")
+    chosen = _selected(model, select)
+    if not chosen:
+        raise ValueError(f"select must choose at least one parameter of {type(model).__name__}, got none")
+    return [_describe(name, parameter, module) for name, parameter, module in chosen]
+
+
+def _selected(model: nn.Module, select: Select) -> list[tuple[str, nn.Parameter, nn.Module]]:
+    owned = list(_owned_parameters(model))
+    if select is None:
+        return [found for found in owned if _is_weight(*found)]
+    if callable(select):
+        return [found for found in owned if select(found[0], found[1])]
+    if isinstance(select, str):
+        raise TypeError(f"select must be a list of names or a function, got the string {select!r}")
+    named = dict(model.named_parameters(remove_duplicate=False))
+    for name in select:
+        if name not in named:
+            raise ValueError(f"select must name parameters of {type(model).__name__}, got {name!r}")
+    identities = {id(named[name]) for name in select}
+    return [found for found in owned if id(found[1]) in identities]
+
+
+def _owned_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter, nn.Module]]:
+    """(name, parameter, first module that owns it), each parameter once."""
+    seen: set[int] = set()
+    for prefix, module in model.named_modules():
+        for own_name, parameter in module.named_parameters(recurse=False):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield f"{prefix}.{own_name}" if prefix else own_name, parameter, module
+
+
+def _is_weight(name: str, parameter: nn.Parameter, module: nn.Module) -> bool:
+    return (
+        "weight" in name.rpartition(".")[2]
+        and not isinstance(module, NORMALISATIONS)
+        and parameter.ndim > 1
+        and parameter.is_floating_point()
+    )
+
+
+def _describe(name: str, parameter: nn.Parameter, module: nn.Module) -> Prunable:
+    if not parameter.is_floating_point():
+        raise ValueError(f"parameter {name!r} must be floating point to be prunable, got {parameter.dtype}")
+    shape = tuple(parameter.shape)
+    if isinstance(module, TRANSPOSED):
+        return Prunable(name, shape, output_axis=1, blocks=module.groups)
+    return Prunable(name, shape)
+
+
+def _units(weight: Prunable) -> Batch:
+    shape = weight.shape
+    kept: tuple[int, ...] = (weight.output_axis,)
+    if weight.blocks > 1:
+        shape = (weight.blocks, shape[0] // weight.blocks, *shape[1:])
+        kept = (0, weight.output_axis + 1)
+    axis = tuple(i for i in range(len(shape)) if i not in kept)
+    units = math.prod(shape[i] for i in kept)
+    return Batch(
+        names=tuple(f"{weight.name}[{unit}]" for unit in range(units)),
+        members=(weight.name,),
+        size=math.prod(shape[i] for i in axis),
+        axis=axis,
+        blocks=weight.blocks,
+    )
