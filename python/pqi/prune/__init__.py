@@ -1,7 +1,7 @@
 """Pruning steered by the PQ Index, in any training loop (needs the ``torch`` extra)."""
 
 from pqi.prune.amount import SAP, Amount, Fraction, Quota
-from pqi.prune.loop import Evaluate, LoopState, Memory, Storage, Train, run_loop
+from pqi.prune.loop import Evaluate, Train, run_loop
 from pqi.prune.methods import METHODS, Method
 from pqi.prune.pruner import Pruner
 from pqi.prune.records import (
@@ -15,6 +15,7 @@ from pqi.prune.records import (
 )
 from pqi.prune.rewind import Snapshot
 from pqi.prune.scope import SCOPES
+from pqi.prune.storage import LoopState, Memory, Storage
 
 __all__ = [
     "METHODS",

@@ -8,11 +8,11 @@ the iteration number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypedDict
+from typing import Protocol
 
-from torch import Tensor, nn
+from torch import nn
 
 from pqi.prune import rng
 from pqi.prune.masks import pack, unpack
@@ -20,15 +20,17 @@ from pqi.prune.methods import Method
 from pqi.prune.pruner import Pruner
 from pqi.prune.records import IterationRecord, Metrics, ModelResult
 from pqi.prune.rewind import Snapshot
-from pqi.prune.scope import Scope, Select
+from pqi.prune.scope import Scope
+from pqi.prune.select import Select
+from pqi.prune.storage import LoopState, Memory, Storage
 
 
 class Train(Protocol):
     """Trains `model` in place for one iteration.
 
     It must build a fresh optimizer and call ``pruner.attach(optimizer)`` before the first step, so that the masks hold;
-    it may call ``pruner.mask_gradients()`` before clipping. The learning-rate schedule restarts with each call. What it
-    returns is kept in the record.
+    it may call ``pruner.mask_gradients()`` before clipping. The learning-rate schedule restarts with each call, and
+    switching to training mode is its own business. What it returns is kept in the record.
     """
 
     def __call__(self, model: nn.Module, pruner: Pruner, iteration: int) -> Metrics:
@@ -40,70 +42,6 @@ class Evaluate(Protocol):
 
     def __call__(self, model: nn.Module, split: str) -> Metrics:
         """Return named numbers, such as accuracy and loss; switching to evaluation mode is its own business."""
-
-
-class LoopState(TypedDict):
-    """What the next iteration needs, small: tensors, numbers, strings, lists and tuples only.
-
-    ``torch.save`` and ``torch.load(..., weights_only=True)`` keep it exactly.
-    """
-
-    iteration: int
-    """Next iteration; `iterations` + 1 when the run is finished."""
-    iterations: int
-    """Number of prunings of the whole run."""
-    masks: dict[str, Tensor]
-    """Masks of the next iteration, eight weights a byte (uint8)."""
-    rng: rng.RngState
-
-
-class Storage(Protocol):
-    """Where a run keeps its state. Each save is all or nothing, also when the process is killed inside it."""
-
-    def load_last(self) -> LoopState | None:
-        """Return the state of the last `save` that completed, or None for a fresh run.
-
-        Records of saves that did not complete must be gone by then: their iterations are repeated.
-        """
-
-    def save(self, record: IterationRecord, state: LoopState) -> None:
-        """Keep the record of a finished iteration together with the state after it; replaces the previous state."""
-
-    def load_tensors(self, name: str) -> Mapping[str, Tensor]:
-        """Return what `save_tensors` kept under this name."""
-
-    def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        """Keep parameters and buffers by name, once per run each.
-
-        ``"initial"`` before the first iteration, ``"dense"`` (methods that rank by the dense weights) after the first
-        training, ``"final"`` after the last; always before the `save` that refers to them.
-        """
-
-
-class Memory:
-    """A `Storage` that keeps everything in this process."""
-
-    def __init__(self) -> None:
-        self.records: list[IterationRecord] = []
-        self.tensors: dict[str, Mapping[str, Tensor]] = {}
-        self.state: LoopState | None = None
-
-    def load_last(self) -> LoopState | None:
-        """Return the last saved state."""
-        return self.state
-
-    def save(self, record: IterationRecord, state: LoopState) -> None:
-        """Append the record and replace the state."""
-        self.records.append(record)
-        self.state = state
-
-    def load_tensors(self, name: str) -> Mapping[str, Tensor]:
-        """Return the kept tensors."""
-        return self.tensors[name]
-
-    def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
-        """Keep the tensors: the loop never writes to them."""
-        self.tensors[name] = tensors
 
 
 def run_loop(
@@ -139,7 +77,7 @@ def run_loop(
     scope : {"neuron", "layer", "global"} or callable
         Groups that are pruned apart, see `pqi.prune.scope`.
     select : callable, list of str or None
-        Which parameters are prunable, see `pqi.prune.scope.prunable`.
+        Which parameters are prunable, see `pqi.prune.select.prunable`.
     splits : sequence of str
         What `evaluate` is called with.
     pairs : sequence of (p, q)
@@ -261,8 +199,10 @@ class _Loop:
 
     def trained(self, iteration: int) -> Metrics:
         """Train under the masks and make sure that they held."""
-        training = dict(self.train(self.model, self.pruner, iteration))
-        self.pruner.detach()
+        try:
+            training = dict(self.train(self.model, self.pruner, iteration))
+        finally:
+            self.pruner.detach()
         for name, revived in self.pruner.revived().items():
             raise RuntimeError(
                 f"train() must keep pruned weights at zero, got {revived} non-zero in {name!r}: "

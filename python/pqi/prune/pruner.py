@@ -13,7 +13,8 @@ from pqi.prune.masks import HeldMasks, pack, unpack
 from pqi.prune.measure import index_pairs, measure, require_finite
 from pqi.prune.records import GroupReport, GroupStats, IndexAt, StepReport
 from pqi.prune.rewind import Snapshot
-from pqi.prune.scope import Batch, Scope, Select, divide, prunable
+from pqi.prune.scope import Batch, Scope, divide
+from pqi.prune.select import Select, prunable
 
 PAPER = SAP()
 
@@ -33,7 +34,7 @@ class Pruner:
         Groups that are measured and pruned apart.
     select : callable, sequence of str or None
         Prunable parameters: ``select(name, parameter) -> bool``, their names, or None for all weights with more than
-        one axis, never biases or normalisation parameters (see `pqi.prune.scope.prunable`).
+        one axis, never biases or normalisation parameters (see `pqi.prune.select.prunable`).
 
     Attributes
     ----------
