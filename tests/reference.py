@@ -35,13 +35,14 @@ def integer_magnitudes(flat: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
 
 
 def magnitude_keys(x: npt.ArrayLike) -> npt.NDArray[np.uint64]:
-    """Return unsigned integers that order as the magnitudes do, NaN above inf."""
+    """Return unsigned integers that order as the magnitudes do; every NaN is one key above inf."""
     flat = np.ascontiguousarray(np.asarray(x).ravel())
     if flat.dtype.kind in "iub":
         return integer_magnitudes(flat)
     width = flat.dtype.itemsize
-    bits = flat.view(f"u{width}").astype(np.uint64)
-    return bits & np.uint64((1 << (8 * width - 1)) - 1)
+    bits = flat.view(f"u{width}").astype(np.uint64) & np.uint64((1 << (8 * width - 1)) - 1)
+    bits[np.isnan(flat)] = np.uint64((1 << (8 * width - 1)) - 1)
+    return bits
 
 
 class Scaled(NamedTuple):

@@ -1,0 +1,95 @@
+"""`gini` against the reference, closed forms, and the rules for zero, NaN and inf."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pqi
+import reference
+from cases import DISTRIBUTIONS, DTYPES, draw, sample
+from strategies import any_vectors
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+@pytest.mark.parametrize("n", [1000, 1_000_003])
+def test_accuracy(distribution: str, n: int) -> None:
+    x = draw(distribution, n)
+    assert pqi.gini(x) == pytest.approx(reference.gini(x), rel=0, abs=1e-14)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_accuracy_at_1e7(distribution: str) -> None:
+    x = draw(distribution, 10_000_000)
+    assert pqi.gini(x) == pytest.approx(reference.gini(x), rel=0, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 17, 4097, 70_000])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_dtypes(dtype: np.dtype[Any], n: int) -> None:
+    x = sample(dtype, n, seed=n)
+    x[0] = 1
+    assert pqi.gini(x) == pytest.approx(reference.gini(x), rel=0, abs=1e-14)
+
+
+@given(w=st.one_of(any_vectors(np.float64), any_vectors(np.float32), any_vectors(np.float16)))
+def test_any_vector(w: np.ndarray) -> None:
+    assert pqi.gini(w) == pytest.approx(reference.gini(w), rel=0, abs=1e-14)
+    assert 0 <= pqi.gini(w) <= 1 - 1 / w.size + 1e-15
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_float_extremes(dtype: type[np.floating[Any]]) -> None:
+    limits = np.finfo(dtype)
+    values = [limits.max, limits.tiny, limits.smallest_subnormal]
+    for x in ([values[0]] * 5, [values[2], 3 * values[2]], values, [values[0], *[values[2]] * 1000]):
+        w = np.array(x, dtype=dtype)
+        assert pqi.gini(w) == pytest.approx(reference.gini(w), rel=0, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("normal", math.sqrt(2) - 1), ("exponential", 1 / 2), ("uniform", 1 / 3)]
+)
+def test_closed_forms(name: str, expected: float) -> None:
+    rng = np.random.default_rng(7)
+    x = {"normal": rng.standard_normal, "exponential": rng.standard_exponential, "uniform": rng.random}[name](2_000_000)
+    assert pqi.gini(x) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("d", [1, 2, 10, 12_345])
+def test_ends_of_the_range(d: int) -> None:
+    hot = np.zeros(d)
+    hot[d // 2] = -4.2
+    assert pqi.gini(hot) == pytest.approx(1 - 1 / d, abs=1e-15)
+    assert 0 <= pqi.gini(np.full(d, 0.3)) <= 1e-16
+
+
+def test_integer_ramp() -> None:
+    """The Gini index of 1 … d is (d − 1) / (3 d)."""
+    for d in (2, 5, 100, 30_000):
+        assert pqi.gini(np.arange(1, d + 1)) == pytest.approx((d - 1) / (3 * d), abs=1e-15)
+
+
+def test_unbiased() -> None:
+    w = sample(np.dtype(np.float32), (4, 50))
+    assert pqi.gini(w, unbiased=True) == pytest.approx(reference.gini(w) * 200 / 199, abs=1e-14)
+    np.testing.assert_allclose(pqi.gini(w, unbiased=True, axis=1), pqi.gini(w, axis=1) * 50 / 49, rtol=1e-15)
+    assert pqi.gini([0.0, 0.0, 7.0], unbiased=True) == pytest.approx(1, abs=1e-15)
+
+
+@pytest.mark.parametrize("x", [[], [0.0], [0.0, -0.0], [1.0, math.nan], [math.inf, 1.0], [-math.inf, math.nan]])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_undefined_is_nan(x: list[float], dtype: type[np.floating[Any]]) -> None:
+    assert math.isnan(pqi.gini(np.array(x, dtype=dtype)))
+
+
+def test_order_and_signs_do_not_matter() -> None:
+    w = sample(np.dtype(np.float32), 5000)
+    shuffled = np.random.default_rng(1).permutation(w)
+    assert pqi.gini(w) == pqi.gini(-w) == pqi.gini(shuffled) == pqi.gini(np.sort(w))

@@ -1,0 +1,89 @@
+"""`norms` and `power_means` against the reference."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import pqi
+import reference
+from cases import DISTRIBUTIONS, DTYPES, draw, sample
+from strategies import any_vectors
+
+EXPONENTS = [0.1, 0.5, 0.7, 1.0, 1.3, 2.0, 3.0]
+
+
+def relative_tolerance(r: float) -> float:
+    """Return the error that 1e-12 in the mean power becomes after the 1/r root."""
+    return 1e-12 * max(1, 1 / r)
+
+
+@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
+def test_accuracy(distribution: str) -> None:
+    x = draw(distribution, 100_003)
+    means = pqi.power_means(x, EXPONENTS)
+    for r, mean in zip(EXPONENTS, means, strict=True):
+        assert mean == pytest.approx(reference.power_mean(x, r), rel=relative_tolerance(r))
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_dtypes(dtype: np.dtype[Any]) -> None:
+    x = sample(dtype, 5000)
+    for p, q in ((0.5, 1.0), (1.0, 2.0), (0.7, 1.3)):
+        norm_p, norm_q = pqi.norms(x, p, q)
+        assert norm_p == pytest.approx(reference.norm(x, p), rel=relative_tolerance(p))
+        assert norm_q == pytest.approx(reference.norm(x, q), rel=relative_tolerance(q))
+    np.testing.assert_allclose(
+        pqi.power_means(x, EXPONENTS), [reference.power_mean(x, r) for r in EXPONENTS], rtol=1e-11
+    )
+
+
+@given(w=st.one_of(any_vectors(np.float64), any_vectors(np.float32)), r=st.sampled_from(EXPONENTS))
+def test_any_vector(w: np.ndarray, r: float) -> None:
+    expected = reference.power_mean(w, r)
+    assert pqi.power_means(w, [r])[0] == pytest.approx(expected, rel=relative_tolerance(r), abs=5e-324)
+
+
+def test_worked_example() -> None:
+    norm_1, norm_2 = pqi.norms([3.0, 0.0, -4.0], 1, 2)
+    assert norm_1 == pytest.approx(7, rel=1e-15)
+    assert norm_2 == pytest.approx(5, rel=1e-15)
+    assert list(pqi.power_means([3.0, 0.0, -4.0], [1.0])) == pytest.approx([7 / 3], rel=1e-15)
+
+
+def test_order_and_repeats_of_exponents_are_kept() -> None:
+    w = draw("normal", 1000)
+    means = pqi.power_means(w, [2.0, 0.5, 2.0, 0.3])
+    assert [float(m) for m in means] == [float(pqi.power_means(w, [r])[0]) for r in (2.0, 0.5, 2.0, 0.3)]
+
+
+def test_axis_gives_one_row_of_means_per_group() -> None:
+    w = draw("normal", 6000).reshape(4, 5, 300)
+    means = pqi.power_means(w, [0.5, 2.0], axis=(0, 2))
+    assert means.shape == (5, 2)
+    for i in range(5):
+        for j, r in enumerate((0.5, 2.0)):
+            assert means[i, j] == pytest.approx(reference.power_mean(w[:, i], r), rel=1e-12)
+    norm_p, norm_q = pqi.norms(w, 1, 2, axis=-1, keepdims=True)
+    assert norm_p.shape == norm_q.shape == (4, 5, 1)
+    np.testing.assert_allclose(norm_q, np.linalg.norm(w.astype(np.float64), axis=-1, keepdims=True), rtol=1e-12)
+
+
+def test_zero_and_not_finite() -> None:
+    assert pqi.norms(np.zeros(5), 0.5, 1) == (0, 0)
+    assert list(pqi.power_means(np.zeros(5), [0.5, 2])) == [0, 0]
+    assert all(math.isnan(v) for v in pqi.norms([1.0, math.nan], 0.5, 1))
+    assert all(v == math.inf for v in pqi.norms([1.0, math.inf], 0.5, 1))
+
+
+def test_no_norm_overflows_on_the_way_to_a_mean() -> None:
+    """||w||_.1 of 1e5 ones is 1e50 and of 1e5 entries of 1e300 beyond float64; the means are 1 and 1e300."""
+    assert pqi.power_means(np.ones(100_000, dtype=np.float32), [0.1])[0] == pytest.approx(1, rel=1e-11)
+    assert pqi.power_means(np.full(100_000, 1e300), [0.1])[0] == pytest.approx(1e300, rel=1e-11)
+    assert pqi.norms(np.full(100_000, 1e300), 0.1, 1)[0] == math.inf
+    assert pqi.norms(np.ones(100_000, dtype=np.float32), 0.1, 1)[0] == pytest.approx(1e50, rel=1e-11)
