@@ -1,0 +1,122 @@
+"""What a run is: frozen settings, checked on construction, and the hash that names the run's directory.
+
+Nothing here imports torch, so that the command's help and its errors are instant.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pqi.experiment.method_spec import MethodSpec
+
+SCOPES = ("neuron", "layer", "global")
+
+
+def _setting(default: Any, text: str) -> Any:
+    """Field that carries its own help text: the command line is built from these."""
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Training:
+    """SGD on a clipped, masked gradient, with a learning rate that falls to 0 along a cosine within each training.
+
+    The defaults are the paper's.
+    """
+
+    epochs: int = _setting(200, "epochs of each training")
+    batch: int = _setting(250, "images per step")
+    lr: float = _setting(0.1, "learning rate at the start of each training")
+    momentum: float = _setting(0.9, "momentum of SGD")
+    nesterov: bool = _setting(True, "Nesterov's form of the momentum")
+    weight_decay: float = _setting(5e-4, "weight decay of SGD")
+    clip: float = _setting(1.0, "largest norm of the masked gradient")
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch"):
+            _require(name, getattr(self, name) >= 1, ">= 1", getattr(self, name))
+        for name in ("lr", "momentum", "weight_decay"):
+            _require(name, 0 <= getattr(self, name) < math.inf, ">= 0 and finite", getattr(self, name))
+        _require("clip", self.clip > 0, "> 0", self.clip)
+        _require("momentum", self.momentum > 0 or not self.nesterov, "> 0 with nesterov", self.momentum)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides the results of one run, to the last bit on one kind of machine."""
+
+    dataset: str
+    model: str
+    scope: str
+    method: MethodSpec
+    seed: int
+    iterations: int
+    training: Training
+    threads: int = 1
+    """Threads of torch, whose sums may depend on them."""
+
+    def __post_init__(self) -> None:
+        _require("scope", self.scope in SCOPES, f"one of {', '.join(SCOPES)}", repr(self.scope))
+        _require("seed", 0 <= self.seed < 2**32, ">= 0 and < 2**32", self.seed)
+        _require("iterations", self.iterations >= 0, ">= 0", self.iterations)
+        _require("threads", self.threads >= 1, ">= 1", self.threads)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
+        """Return the configuration that `to_dict` described.
+
+        Raises
+        ------
+        ValueError
+            If a setting is missing, unknown or outside its range.
+        """
+        _require_fields("configuration", cls, values)
+        _require_fields("training", Training, values["training"])
+        nested = {
+            "method": MethodSpec.from_dict(values["method"]),
+            "training": Training(**values["training"]),
+        }
+        return cls(**{**values, **nested})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all settings as plain values for JSON; a whole number in a float setting is written as a float."""
+        return {**_plain(self), "method": self.method.to_dict(), "training": _plain(self.training)}
+
+    @property
+    def digest(self) -> str:
+        """Eight hexadecimal digits that change with any setting."""
+        canonical = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """Name of the run's directory."""
+        return f"{self.dataset}-{self.model}-{self.scope}-{self.method.slug}-seed{self.seed}-{self.digest}"
+
+
+def setting_type(setting: dataclasses.Field[Any]) -> type:
+    """Return the type of a setting: int, float, bool or str."""
+    return {"int": int, "float": float, "bool": bool, "str": str}[str(setting.type)]
+
+
+def _plain(settings: Any) -> dict[str, Any]:
+    simple = [item for item in dataclasses.fields(settings) if item.type in ("int", "float", "bool", "str")]
+    return {item.name: setting_type(item)(getattr(settings, item.name)) for item in simple}
+
+
+def _require(name: str, holds: bool, rule: str, value: object) -> None:
+    if not holds:
+        raise ValueError(f"{name} must be {rule}, got {value}")
+
+
+def _require_fields(what: str, cls: type, values: Mapping[str, Any]) -> None:
+    expected = {item.name for item in dataclasses.fields(cls)}
+    missing, unknown = sorted(expected - values.keys()), sorted(values.keys() - expected)
+    if missing or unknown:
+        raise ValueError(f"{what} must have exactly the known settings, got missing {missing}, unknown {unknown}")
