@@ -39,6 +39,7 @@ def magnitude_keys(x: npt.ArrayLike) -> npt.NDArray[np.uint64]:
     flat = np.ascontiguousarray(np.asarray(x).ravel())
     if flat.dtype.kind in "iub":
         return integer_magnitudes(flat)
+    flat = flat.astype(flat.dtype.newbyteorder("="), copy=False)
     width = flat.dtype.itemsize
     bits = flat.view(f"u{width}").astype(np.uint64) & np.uint64((1 << (8 * width - 1)) - 1)
     bits[np.isnan(flat)] = np.uint64((1 << (8 * width - 1)) - 1)
@@ -173,6 +174,12 @@ def true_eta(x: npt.ArrayLike, r: int, p: float) -> float:
     return float(power_sum(values[r:], p) / power_sum(values[:r], p))
 
 
+def selector(ndim: int, axes: Sequence[int], position: Sequence[int]) -> tuple[Any, ...]:
+    """Return what selects, as a view, the entries at a position along some axes."""
+    fixed = dict(zip(axes, position, strict=True))
+    return (*(fixed.get(a, slice(None)) for a in range(ndim)), ...)
+
+
 def by_group(
     function: Callable[[npt.NDArray[Any]], Any],
     x: npt.NDArray[Any],
@@ -187,10 +194,8 @@ def by_group(
     live = np.broadcast_to(np.bool_(True) if where is None else where, x.shape)
     result = np.empty([x.shape[a] for a in kept], dtype=np.float64)
     for position in np.ndindex(*result.shape):
-        selector: list[Any] = [slice(None)] * x.ndim
-        for a, i in zip(kept, position, strict=True):
-            selector[a] = i
-        result[position] = function(x[tuple(selector)][live[tuple(selector)]])
+        group = selector(x.ndim, kept, position)
+        result[position] = function(x[group][live[group]])
     return np.expand_dims(result, axes) if keepdims else result
 
 
@@ -204,10 +209,6 @@ def topk_mask_by_group(
     counts = np.broadcast_to(np.asarray(k), [x.shape[a] for a in kept])
     mask = np.zeros(x.shape, dtype=np.bool_)
     for position in np.ndindex(*counts.shape):
-        selector: list[Any] = [slice(None)] * x.ndim
-        for a, i in zip(kept, position, strict=True):
-            selector[a] = i
-        group = mask[tuple(selector)]
-        group[live[tuple(selector)]] = topk_mask(x[tuple(selector)][live[tuple(selector)]], int(counts[position]))
-        mask[tuple(selector)] = group
+        group = selector(x.ndim, kept, position)
+        mask[group][live[group]] = topk_mask(x[group][live[group]], int(counts[position]))
     return mask

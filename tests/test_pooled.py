@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import pqi
 import reference
-from cases import DTYPES, bits, draw, sample, strided, to_torch
+from cases import DTYPES, FLOATS, bits, draw, sample, strided, to_torch
 from strategies import splits
 
 X = draw("int4", 20_000)
@@ -54,9 +54,7 @@ def test_dtypes_and_shapes(dtype: np.dtype[Any]) -> None:
 
 
 def test_floating_dtypes_can_be_mixed() -> None:
-    pieces = [
-        sample(dtype, 700, seed=i) for i, dtype in enumerate((np.dtype("f8"), np.dtype("f4"), np.dtype("f2"), BFLOAT16))
-    ]
+    pieces = [sample(dtype, 700, seed=i) for i, dtype in enumerate(FLOATS)]
     whole = np.concatenate([piece.astype(np.float64) for piece in pieces])
     together = pqi.pooled(pieces)
     assert pqi.index(together) == pytest.approx(reference.index(whole), abs=1e-13)
