@@ -1,0 +1,202 @@
+// Module pqi._core: Python objects in, numpy arrays out. Nothing is computed and no argument's value is judged here
+// (that is _check.py's); what is checked is what memory safety needs.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <optional>
+
+#include "../pqi/cpu/gini.hpp"
+#include "../pqi/cpu/histogram.hpp"
+#include "../pqi/cpu/isa.hpp"
+#include "../pqi/cpu/norms.hpp"
+#include "../pqi/cpu/parallel.hpp"
+#include "../pqi/cpu/summary.hpp"
+#include "../pqi/cpu/topk.hpp"
+#include "dlpack_view.hpp"
+
+namespace py = pybind11;
+
+namespace pqi {
+namespace {
+
+using Arrays = std::vector<const ArrayView*>;
+using Axes = std::optional<std::vector<int>>;
+using Doubles = py::array_t<double>;
+using Integers = py::array_t<uint64_t>;
+using GivenDoubles = py::array_t<double, py::array::c_style>;
+using GivenIntegers = py::array_t<uint64_t, py::array::c_style>;
+
+bool same_shape(const View& a, const View& b) {
+  if (a.ndim != b.ndim) return false;
+  for (int i = 0; i < a.ndim; ++i)
+    if (a.shape[i] != b.shape[i]) return false;
+  return true;
+}
+
+std::vector<View> views(const Arrays& arrays) {
+  std::vector<View> out;
+  out.reserve(arrays.size());
+  for (const ArrayView* array : arrays) out.push_back(array->view);
+  return out;
+}
+
+cpu::Groups groups_of(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
+  if (arrays.empty()) throw py::value_error("arrays must not be empty");
+  if (axes && arrays.size() != 1) throw py::value_error("axes go with one array");
+  if (!masks.empty() && masks.size() != arrays.size()) throw py::value_error("masks must match the arrays one to one");
+  for (size_t i = 0; i < masks.size(); ++i)
+    if (!same_shape(masks[i]->view, arrays[i]->view) || masks[i]->view.dtype != DType::boolean)
+      throw py::value_error("masks must be bool and have their arrays' shapes");
+  if (axes)
+    for (int axis : *axes)
+      if (axis < 0 || axis >= arrays[0]->view.ndim) throw py::value_error("axes must be within the array's dimensions");
+  return cpu::Groups(views(arrays), views(masks), axes ? &*axes : nullptr);
+}
+
+// Runs compute(groups) without the interpreter's lock.
+template <class F>
+void compute(const Arrays& arrays, const Arrays& masks, const Axes& axes, F work) {
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  py::gil_scoped_release unlocked;
+  work(groups);
+}
+
+size_t group_count(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
+  return groups_of(arrays, masks, axes).count();
+}
+
+Doubles index_grid(const Arrays& arrays, const Arrays& masks, const Axes& axes, const std::vector<double>& p,
+                   const std::vector<double>& q) {
+  Doubles out({group_count(arrays, masks, axes), p.size(), q.size()});
+  double* values = out.mutable_data();
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::index_grid(groups, p, q, values); });
+  return out;
+}
+
+py::tuple mean_and_index(const Arrays& arrays, const Arrays& masks, const Axes& axes, double p, double q) {
+  const size_t count = group_count(arrays, masks, axes);
+  Doubles means(count), indices(count);
+  double *mean = means.mutable_data(), *index = indices.mutable_data();
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::mean_and_index(groups, p, q, mean, index); });
+  return py::make_tuple(means, indices);
+}
+
+Doubles power_means(const Arrays& arrays, const Arrays& masks, const Axes& axes, const std::vector<double>& exponents) {
+  Doubles out({group_count(arrays, masks, axes), exponents.size()});
+  double* values = out.mutable_data();
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::power_means(groups, exponents, values); });
+  return out;
+}
+
+py::tuple norms(const Arrays& arrays, const Arrays& masks, const Axes& axes, double p, double q) {
+  const size_t count = group_count(arrays, masks, axes);
+  Doubles norm_p(count), norm_q(count);
+  double *first = norm_p.mutable_data(), *second = norm_q.mutable_data();
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::norms(groups, p, q, first, second); });
+  return py::make_tuple(norm_p, norm_q);
+}
+
+Doubles gini(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
+  Doubles out(group_count(arrays, masks, axes));
+  double* values = out.mutable_data();
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::gini(groups, values); });
+  return out;
+}
+
+py::tuple extent(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
+  const size_t count = group_count(arrays, masks, axes);
+  Doubles largest(count);
+  Integers zeros(count), live(count);
+  double* values = largest.mutable_data();
+  uint64_t *zero = zeros.mutable_data(), *alive = live.mutable_data();
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::extent(groups, values, zero, alive); });
+  return py::make_tuple(largest, zeros, live);
+}
+
+Integers count_live(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
+  std::vector<uint64_t> live;
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { live = cpu::count_live(groups); });
+  return Integers(live.size(), live.data());
+}
+
+// One count for each group, none above the live entries.
+std::vector<uint64_t> counts_of(const GivenIntegers& k, const Arrays& arrays, const Arrays& masks, const Axes& axes) {
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  const std::vector<uint64_t> live = cpu::count_live(groups);
+  if (size_t(k.size()) != live.size()) throw py::value_error("k must hold one count per group");
+  for (size_t g = 0; g < live.size(); ++g)
+    if (k.data()[g] > live[g]) throw py::value_error("k must not exceed the live entries");
+  return {k.data(), k.data() + k.size()};
+}
+
+void topk_mask(const Arrays& arrays, const Arrays& masks, const Axes& axes, const GivenIntegers& k, const Arrays& out) {
+  const std::vector<uint64_t> counts = counts_of(k, arrays, masks, axes);
+  if (out.size() != arrays.size()) throw py::value_error("out must match the arrays one to one");
+  for (size_t i = 0; i < out.size(); ++i)
+    if (!same_shape(out[i]->view, arrays[i]->view) || out[i]->view.dtype != DType::boolean || !out[i]->writable)
+      throw py::value_error("out must be writable, bool and have its array's shape");
+  const cpu::Groups results = groups_of(out, {}, axes);
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::topk_mask(groups, counts, results); });
+}
+
+Doubles topk_threshold(const Arrays& arrays, const Arrays& masks, const Axes& axes, const GivenIntegers& k) {
+  const std::vector<uint64_t> counts = counts_of(k, arrays, masks, axes);
+  Doubles out(k.size());
+  double* values = out.mutable_data();
+  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::topk_threshold(groups, counts, values); });
+  return out;
+}
+
+Doubles retained_bound(const GivenDoubles& index, const GivenDoubles& d, double p, double q, double eta) {
+  if (index.size() != d.size()) throw py::value_error("index and d must have one length");
+  Doubles out(index.size());
+  double* values = out.mutable_data();
+  for (py::ssize_t i = 0; i < index.size(); ++i) values[i] = retained_bound_of(index.data()[i], d.data()[i], p, q, eta);
+  return out;
+}
+
+uint64_t read_pass(const ArrayView& array) {
+  const cpu::Groups groups({array.view}, {}, nullptr);
+  if (!groups.pieces().front().direct) throw py::value_error("array must be contiguous");
+  py::gil_scoped_release unlocked;
+  return cpu::read_pass(groups);
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  m.attr("__version__") = PQI_VERSION;
+  m.doc() = "Kernels of pqi on the CPU. Private: use the functions of pqi.";
+  py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
+      .def_static("of_numpy", &view_of_numpy, py::arg("array"))
+      .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"))
+      .def_property_readonly("shape",
+                             [](const ArrayView& array) {
+                               py::tuple shape(array.view.ndim);
+                               for (int i = 0; i < array.view.ndim; ++i) shape[i] = py::int_(array.view.shape[i]);
+                               return shape;
+                             })
+      .def_property_readonly("is_bool", [](const ArrayView& array) { return array.view.dtype == DType::boolean; });
+  const auto arrays = py::arg("arrays"), masks = py::arg("masks"), axes = py::arg("axes");
+  m.def("index_grid", &index_grid, arrays, masks, axes, py::arg("p"), py::arg("q"));
+  m.def("power_means", &power_means, arrays, masks, axes, py::arg("exponents"));
+  m.def("mean_and_index", &mean_and_index, arrays, masks, axes, py::arg("p"), py::arg("q"));
+  m.def("norms", &norms, arrays, masks, axes, py::arg("p"), py::arg("q"));
+  m.def("gini", &gini, arrays, masks, axes);
+  m.def("extent", &extent, arrays, masks, axes);
+  m.def("count_live", &count_live, arrays, masks, axes);
+  m.def("topk_mask", &topk_mask, arrays, masks, axes, py::arg("k").noconvert(), py::arg("out"));
+  m.def("topk_threshold", &topk_threshold, arrays, masks, axes, py::arg("k").noconvert());
+  m.def("retained_bound", &retained_bound, py::arg("index").noconvert(), py::arg("d").noconvert(), py::arg("p"),
+        py::arg("q"), py::arg("eta"));
+  m.def("read_pass", &read_pass, py::arg("array"));
+  m.def("isa", [] { return std::string(cpu::kernels().name); });
+  m.def("isas_compiled", &cpu::compiled_isas);
+  m.def("isas_usable", &cpu::usable_isas);
+  m.def("use_isa", &cpu::use_isa, py::arg("name"));
+  m.def("num_threads", &cpu::num_threads);
+  m.def("set_num_threads", &cpu::set_num_threads, py::arg("threads"));
+}
+
+}  // namespace pqi

@@ -1,0 +1,24 @@
+// Arrays of other libraries as views: numpy's through its C interface, everybody else's through DLPack.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include "../pqi/view.hpp"
+
+namespace pqi {
+
+// A view and what keeps its memory alive.
+struct ArrayView {
+  View view;
+  pybind11::object owner;
+  bool writable = false;
+};
+
+// Any numpy array whose dtype is one of ours, ml_dtypes' included, in native byte order.
+ArrayView view_of_numpy(const pybind11::array& array);
+
+// A DLPack capsule of either protocol, on a device whose memory the CPU can read. Consumes the capsule.
+ArrayView view_of_dlpack(const pybind11::capsule& capsule);
+
+}  // namespace pqi

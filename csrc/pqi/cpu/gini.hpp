@@ -1,0 +1,14 @@
+// The exact Gini index of the magnitudes of each group.
+#pragma once
+
+#include "source.hpp"
+
+namespace pqi::cpu {
+
+// nan for all-zero and empty groups and where an element is infinite or NaN. Workspace: none worth mention for one- and
+// two-byte types from 2^20 elements, half the input's bytes for four-byte types, as many
+// bytes as the input for eight-byte ones.
+// 64-bit integers are rounded to float64.
+void gini(const Groups& groups, double* out);
+
+}  // namespace pqi::cpu

@@ -1,0 +1,90 @@
+#include "histogram.hpp"
+
+#include <algorithm>
+
+#include "isa.hpp"
+#include "norms.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+// 32-bit counters fill the cache half as fast as 64-bit ones; they are emptied before they could overflow.
+constexpr uint64_t counts_before_flush = uint64_t(1) << 31;
+
+class Counter {
+ public:
+  explicit Counter(KeyRule<uint16_t> rule) : rule_(rule), small_(65536), total_(65536) {}
+
+  void add(const uint16_t* bits, size_t n) {
+    for (size_t i = 0; i < n; ++i) ++small_[rule_(bits[i])];
+    if ((since_flush_ += n) >= counts_before_flush) flush();
+  }
+
+  void add_to(std::vector<uint64_t>& counts) {
+    flush();
+    for (size_t i = 0; i < counts.size(); ++i) counts[i] += total_[i];
+  }
+
+ private:
+  void flush() {
+    for (size_t i = 0; i < small_.size(); ++i) total_[i] += small_[i];
+    std::fill(small_.begin(), small_.end(), 0u);
+    since_flush_ = 0;
+  }
+
+  const KeyRule<uint16_t> rule_;
+  std::vector<uint32_t> small_;
+  std::vector<uint64_t> total_;
+  uint64_t since_flush_ = 0;
+};
+
+}  // namespace
+
+std::vector<uint64_t> count_live(const Groups& groups) {
+  std::vector<uint64_t> live(groups.count(), groups.size());
+  if (!groups.masked()) return live;
+  if (groups.count() > 1) {
+    for_each_group(groups, kernels(), [&](size_t begin, size_t end, Reader& reader) {
+      for (size_t g = begin; g < end; ++g) {
+        reader.select(g);
+        live[g] = reader.count_live(0, groups.size());
+      }
+    });
+    return live;
+  }
+  const size_t blocks = (groups.size() + block_size - 1) / block_size;
+  std::vector<uint64_t> partial(blocks);
+  parallel_for(blocks, num_threads(), [&](size_t block, int) {
+    Reader reader(groups, kernels());
+    partial[block] = reader.count_live(block * block_size, std::min((block + 1) * block_size, groups.size()));
+  });
+  live.assign(1, 0);
+  for (uint64_t part : partial) live[0] += part;
+  return live;
+}
+
+bool uses_histogram(const Groups& groups) {
+  return groups.homogeneous() && is_narrow(groups.dtype()) && groups.size() >= histogram_minimum;
+}
+
+Histogram histogram_of(const Groups& groups, size_t group) {
+  const int threads = num_threads();
+  const auto rule = key_rule<uint16_t>(groups.dtype());
+  const size_t blocks = (groups.size() + block_size - 1) / block_size;
+  std::vector<Counter> counters(std::min(size_t(threads), blocks), Counter(rule));
+  std::vector<Reader> readers;
+  for (size_t t = 0; t < counters.size(); ++t) readers.emplace_back(groups, kernels()).select(group);
+  parallel_for(blocks, int(counters.size()), [&](size_t block, int thread) {
+    const size_t end = std::min((block + 1) * block_size, groups.size());
+    for (size_t begin = block * block_size; begin < end; begin += chunk_size) {
+      size_t n = std::min(chunk_size, end - begin);
+      const uint16_t* bits = readers[thread].read_live<uint16_t>(begin, n);
+      counters[thread].add(bits, n);
+    }
+  });
+  Histogram histogram{std::vector<uint64_t>(65536)};
+  for (Counter& counter : counters) counter.add_to(histogram.counts);
+  return histogram;
+}
+
+}  // namespace pqi::cpu

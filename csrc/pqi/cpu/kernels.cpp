@@ -1,0 +1,290 @@
+// Plain loops over fixed lanes that the compiler vectorises; compiled once per instruction set with PQI_KERNELS naming
+// the exported table. Everything else here is internal to the object: an inline function shared with another object
+// would let the linker pick the copy that this machine cannot run.
+#include "kernels.hpp"
+
+#ifndef PQI_KERNELS
+#define PQI_KERNELS kernels_baseline
+#define PQI_KERNELS_NAME "baseline"
+#endif
+
+namespace pqi::cpu {
+namespace {
+
+template <class In, class Out, class F>
+inline void map(const void* in, size_t n, Out* out, F f) {
+  const In* x = static_cast<const In*>(in);
+  for (size_t i = 0; i < n; ++i) out[i] = Out(f(x[i]));
+}
+
+template <class Out>
+void to_number(DType t, const void* in, size_t n, Out* out) {
+  const auto same = [](auto x) { return Out(x); };
+  switch (t) {
+    case DType::f64:
+      return map<double>(in, n, out, same);
+    case DType::f32:
+      return map<float>(in, n, out, same);
+    case DType::f16:
+      return map<uint16_t>(in, n, out, half_to_float);
+    case DType::bf16:
+      return map<uint16_t>(in, n, out, bfloat_to_float);
+    case DType::e4m3:
+      return map<uint8_t>(in, n, out, e4m3_to_float);
+    case DType::e5m2:
+      return map<uint8_t>(in, n, out, e5m2_to_float);
+    case DType::i8:
+      return map<int8_t>(in, n, out, same);
+    case DType::i16:
+      return map<int16_t>(in, n, out, same);
+    case DType::i32:
+      return map<int32_t>(in, n, out, same);
+    case DType::i64:
+      return map<int64_t>(in, n, out, same);
+    case DType::u8:
+      return map<uint8_t>(in, n, out, same);
+    case DType::u16:
+      return map<uint16_t>(in, n, out, same);
+    case DType::u32:
+      return map<uint32_t>(in, n, out, same);
+    case DType::u64:
+      return map<uint64_t>(in, n, out, same);
+    case DType::boolean:
+      return map<uint8_t>(in, n, out, [](uint8_t x) { return Out(x != 0); });
+  }
+}
+
+template <class U>
+void to_bits(DType t, const void* in, size_t n, U* out) {
+  const auto same = [](auto x) { return U(x); };
+  const auto magnitude = [](auto x) { return U(unsigned_magnitude<U>(x)); };
+  switch (t) {
+    case DType::i8:
+      return map<int8_t>(in, n, out, magnitude);
+    case DType::i16:
+      return map<int16_t>(in, n, out, magnitude);
+    case DType::i32:
+      return map<int32_t>(in, n, out, magnitude);
+    case DType::i64:
+      return map<int64_t>(in, n, out, magnitude);
+    case DType::boolean:
+      return map<uint8_t>(in, n, out, [](uint8_t x) { return U(x != 0); });
+    default:
+      break;
+  }
+  switch (item_size(t)) {
+    case 1:
+      return map<uint8_t>(in, n, out, same);
+    case 2:
+      return map<uint16_t>(in, n, out, same);
+    case 4:
+      return map<uint32_t>(in, n, out, same);
+    default:
+      return map<uint64_t>(in, n, out, same);
+  }
+}
+
+// Calls rows(a, b) for every two rows of a chunk, the last ones padded with zeros.
+template <class T, class Rows>
+inline __attribute__((always_inline)) void for_each_row_pair(const T* x, size_t n, Rows rows) {
+  const size_t whole = n / (2 * lanes) * (2 * lanes);
+  for (size_t i = 0; i < whole; i += 2 * lanes) rows(x + i, x + i + lanes);
+  if (whole < n) {
+    T padded[2 * lanes] = {};
+    for (size_t i = whole; i < n; ++i) padded[i - whole] = x[i];
+    rows(padded, padded + lanes);
+  }
+}
+
+inline float magnitude(float x) { return bits_as<float>(bits_as<uint32_t>(x) & 0x7fffffffu); }
+inline double magnitude(double x) { return bits_as<double>(bits_as<uint64_t>(x) & 0x7fffffffffffffffull); }
+inline __attribute__((always_inline)) double roots(float a, float b) { return root_pair(a, b); }
+inline __attribute__((always_inline)) double roots(double a, double b) { return __builtin_sqrt(a) + __builtin_sqrt(b); }
+
+template <unsigned which, class T>
+void special_fixed(const T* x, size_t n, T factor, double out[3]) {
+  double half[lanes] = {}, one[lanes] = {}, two[lanes] = {};
+  for_each_row_pair(x, n, [&](const T* a, const T* b) {
+#pragma omp simd
+    for (int j = 0; j < lanes; ++j) {
+      const T scaled_a = magnitude(a[j]) * factor, scaled_b = magnitude(b[j]) * factor;
+      const double wide_a = double(scaled_a), wide_b = double(scaled_b);
+      if constexpr (which & sum_half) half[j] += roots(scaled_a, scaled_b);
+      if constexpr (which & sum_one) one[j] += wide_a + wide_b;
+      if constexpr (which & sum_two) two[j] += wide_a * wide_a + wide_b * wide_b;
+    }
+  });
+  if constexpr (which & sum_half) out[0] = fold(half);
+  if constexpr (which & sum_one) out[1] = fold(one);
+  if constexpr (which & sum_two) out[2] = fold(two);
+}
+
+template <class T>
+void special(unsigned which, const T* x, size_t n, T factor, double out[3]) {
+  switch (which) {
+    case sum_half:
+      return special_fixed<sum_half>(x, n, factor, out);
+    case sum_one:
+      return special_fixed<sum_one>(x, n, factor, out);
+    case sum_two:
+      return special_fixed<sum_two>(x, n, factor, out);
+    case sum_half | sum_one:
+      return special_fixed<sum_half | sum_one>(x, n, factor, out);
+    case sum_half | sum_two:
+      return special_fixed<sum_half | sum_two>(x, n, factor, out);
+    case sum_one | sum_two:
+      return special_fixed<sum_one | sum_two>(x, n, factor, out);
+    default:
+      return special_fixed<sum_half | sum_one | sum_two>(x, n, factor, out);
+  }
+}
+
+// float32 whose powers stay in range at this scale: no guards but for zero; false if an element is not finite.
+bool general_float(const float* x, size_t n, const double* r, double shift, size_t exponents, double* out) {
+  constexpr size_t group = 8;
+  uint32_t largest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint32_t bits = bits_as<uint32_t>(x[i]) & 0x7fffffffu;
+    largest = bits > largest ? bits : largest;
+  }
+  if (largest >= 0x7f800000u) return false;
+  for (size_t first = 0; first < exponents; first += group) {
+    const size_t count = exponents - first < group ? exponents - first : group;
+    double sums[group][lanes] = {};
+    const auto row = [&](const float* v) {
+      double logarithm[lanes];
+      uint64_t nonzero[lanes];
+#pragma omp simd
+      for (int j = 0; j < lanes; ++j) {
+        const double value = double(magnitude(v[j]));
+        const Log2 l = log2_parts<false>(value);
+        logarithm[j] = (l.exponent - shift) + l.fraction;
+        nonzero[j] = value == 0.0 ? 0 : ~uint64_t(0);
+      }
+      for (size_t e = 0; e < count; ++e) {
+        const double power = r[first + e];
+        double* sum = sums[e];
+#pragma omp simd
+        for (int j = 0; j < lanes; ++j)
+          sum[j] += bits_as<double>(bits_as<uint64_t>(bounded_power(logarithm[j], power)) & nonzero[j]);
+      }
+    };
+    for_each_row_pair(x, n, [&](const float* a, const float* b) {
+      row(a);
+      row(b);
+    });
+    for (size_t e = 0; e < count; ++e) out[first + e] = fold(sums[e]);
+  }
+  return true;
+}
+
+// Any finite, infinite or NaN element, any exponent.
+double general_double(const double* x, size_t n, double r, double shift) {
+  double sum[lanes] = {};
+  const auto row = [&](const double* v) {
+#pragma omp simd
+    for (int j = 0; j < lanes; ++j) sum[j] += power_shifted<true>(magnitude(v[j]), r, shift);
+  };
+  for_each_row_pair(x, n, [&](const double* a, const double* b) {
+    row(a);
+    row(b);
+  });
+  return fold(sum);
+}
+
+void powers(double* x, size_t n, double r, double shift) {
+#pragma omp simd
+  for (size_t i = 0; i < n; ++i) x[i] = power_shifted<true>(x[i], r, shift);
+}
+
+uint64_t largest_double(const double* x, size_t n) {
+  uint64_t largest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint64_t bits = bits_as<uint64_t>(x[i]) & 0x7fffffffffffffffull;
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
+}
+
+template <class K>
+K extent(const K* bits, size_t n, KeyRule<K> rule, uint64_t* zeros) {
+  K largest = 0;
+  uint64_t nonzero = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const K key = rule(bits[i]);
+    largest = key > largest ? key : largest;
+    nonzero += key != 0;
+  }
+  *zeros += n - nonzero;
+  return largest;
+}
+
+uint64_t count_true(const uint8_t* x, size_t n) {
+  uint64_t count = 0;
+  for (size_t i = 0; i < n; ++i) count += x[i] != 0;
+  return count;
+}
+
+uint64_t read(const void* data, size_t bytes) {
+  const char* p = static_cast<const char*>(data);
+  uint64_t lane[32] = {};
+  size_t i = 0;
+  for (; i + sizeof lane <= bytes; i += sizeof lane) {
+    uint64_t word[32];
+    std::memcpy(word, p + i, sizeof word);
+    for (int j = 0; j < 32; ++j) lane[j] += word[j];
+  }
+  uint64_t sum = 0;
+  for (int j = 0; j < 32; ++j) sum += lane[j];
+  for (; i < bytes; ++i) sum += uint8_t(p[i]);
+  return sum;
+}
+
+template <class K>
+uint64_t classify(const K* bits, size_t n, KeyRule<K> rule, K low, K high, uint8_t* out, uint64_t* between) {
+  K above = 0, inside = 0;
+  uint64_t above_total = 0, inside_total = 0;
+  for (size_t begin = 0; begin < n; begin += 32768) {
+    const size_t end = n - begin < 32768 ? n : begin + 32768;
+    above = inside = 0;
+#pragma omp simd reduction(+ : above, inside)
+    for (size_t i = begin; i < end; ++i) {
+      const K key = rule(bits[i]);
+      const K is_above = key > high, is_inside = K(key >= low) & K(key <= high);
+      above += is_above;
+      inside += is_inside;
+      out[i] = uint8_t(is_above | is_inside << 1);
+    }
+    above_total += above;
+    inside_total += inside;
+  }
+  *between += inside_total;
+  return above_total;
+}
+
+}  // namespace
+
+const Kernels PQI_KERNELS = {
+    PQI_KERNELS_NAME,
+    to_number<float>,
+    to_number<double>,
+    to_bits<uint16_t>,
+    to_bits<uint32_t>,
+    to_bits<uint64_t>,
+    special<float>,
+    special<double>,
+    general_float,
+    general_double,
+    powers,
+    largest_double,
+    extent<uint16_t>,
+    extent<uint32_t>,
+    extent<uint64_t>,
+    count_true,
+    read,
+    classify<uint16_t>,
+    classify<uint32_t>,
+    classify<uint64_t>,
+};
+
+}  // namespace pqi::cpu

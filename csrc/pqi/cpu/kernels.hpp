@@ -1,0 +1,57 @@
+// The inner loops, compiled once per instruction set. One table per object is all that such an object exports.
+#pragma once
+
+#include "../magnitude_key.hpp"
+#include "../reduction.hpp"
+
+namespace pqi::cpu {
+
+// Which of the exponents ½, 1, 2 a fused pass sums; results stand in this order.
+enum SpecialPowers : unsigned { sum_half = 1, sum_one = 2, sum_two = 4 };
+
+struct Kernels {
+  const char* name;
+
+  // n elements of a type as float32 or float64 numbers, or as unsigned magnitudes / key bits of a width.
+  void (*to_float)(DType, const void*, size_t n, float*);
+  void (*to_double)(DType, const void*, size_t n, double*);
+  void (*to_bits16)(DType, const void*, size_t n, uint16_t*);
+  void (*to_bits32)(DType, const void*, size_t n, uint32_t*);
+  void (*to_bits64)(DType, const void*, size_t n, uint64_t*);
+
+  // Chunk sums in the order of reduction.hpp, n ≤ chunk_size. `factor` is a power of two applied to every element.
+  void (*special_float)(unsigned which, const float*, size_t n, float factor, double out[3]);
+  void (*special_double)(unsigned which, const double*, size_t n, double factor, double out[3]);
+  // out[e] = Σ|x|^r[e] · 2^(−r[e]·shift) for exponents up to widest_float_exponent; false, and no result, if an element
+  // is infinite or NaN.
+  bool (*general_float)(const float*, size_t n, const double* r, double shift, size_t exponents, double* out);
+  // Σ|x|^r · 2^(−r·shift) for anything.
+  double (*general_double)(const double*, size_t n, double r, double shift);
+  // x[i] ← x[i]^r · 2^(−r·shift) for x ≥ 0.
+  void (*powers)(double* x, size_t n, double r, double shift);
+
+  uint64_t (*largest_double)(const double*, size_t n);  // the largest key
+  // The largest key; adds to *zeros how many keys are zero.
+  uint16_t (*extent16)(const uint16_t*, size_t n, KeyRule<uint16_t>, uint64_t* zeros);
+  uint32_t (*extent32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint64_t* zeros);
+  uint64_t (*extent64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint64_t* zeros);
+
+  uint64_t (*count_true)(const uint8_t*, size_t n);
+  uint64_t (*read)(const void*, size_t bytes);  // the yardstick: every 64-bit word added up
+
+  // Top-k: out[i] = (key > high) + 2·(low ≤ key ≤ high); returns how many keys exceed high and adds to *between.
+  uint64_t (*classify16)(const uint16_t*, size_t n, KeyRule<uint16_t>, uint16_t low, uint16_t high, uint8_t* out,
+                         uint64_t* between);
+  uint64_t (*classify32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint32_t low, uint32_t high, uint8_t* out,
+                         uint64_t* between);
+  uint64_t (*classify64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint64_t low, uint64_t high, uint8_t* out,
+                         uint64_t* between);
+};
+
+extern const Kernels kernels_baseline;
+#if defined(__x86_64__)
+extern const Kernels kernels_avx2;
+extern const Kernels kernels_avx512;
+#endif
+
+}  // namespace pqi::cpu

@@ -1,0 +1,29 @@
+// Writes a group's mask into arrays of any layout.
+#pragma once
+
+#include "source.hpp"
+
+namespace pqi::cpu {
+
+class MaskWriter {
+ public:
+  explicit MaskWriter(const Groups& masks) : masks_(masks) { select(0); }
+
+  void select(size_t group) { offset_ = masks_.count() > 1 ? masks_.data_offset(group) : 0; }
+
+  // Where elements [begin, begin + n) lie, if they lie side by side; else null.
+  uint8_t* direct(size_t begin, size_t n) const;
+  void load(size_t begin, size_t n, uint8_t* values) const;
+  void store(size_t begin, size_t n, const uint8_t* values) const;
+  void fill(size_t begin, size_t n, uint8_t value) const;
+  void set(size_t index, uint8_t value) const { *address(index) = value; }
+
+ private:
+  const Piece& piece_of(size_t index) const;
+  uint8_t* address(size_t index) const;
+
+  const Groups& masks_;
+  int64_t offset_ = 0;
+};
+
+}  // namespace pqi::cpu

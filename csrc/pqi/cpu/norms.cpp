@@ -1,0 +1,291 @@
+#include "norms.hpp"
+
+#include <algorithm>
+
+#include "histogram.hpp"
+#include "isa.hpp"
+#include "parallel.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+// Which kernel sums which exponent.
+struct Plan {
+  const std::vector<double>& exponents;
+  unsigned special = 0;                // SpecialPowers
+  std::vector<size_t> general;         // places of the other exponents in `exponents`
+  std::vector<double> general_values;  // their values
+
+  explicit Plan(const std::vector<double>& r, bool as_float) : exponents(r) {
+    for (size_t e = 0; e < r.size(); ++e) {
+      const PowerKind kind = power_kind(r[e]);
+      if (kind != PowerKind::general) special |= 1u << int(kind);
+      if (kind != PowerKind::general || (as_float && r[e] > widest_float_exponent)) continue;
+      general.push_back(e);
+      general_values.push_back(r[e]);
+    }
+  }
+  // Exponents that float32 elements must be widened for.
+  bool is_wide(size_t e) const {
+    return power_kind(exponents[e]) == PowerKind::general && exponents[e] > widest_float_exponent;
+  }
+};
+
+template <class T>
+int pivot_binade(Reader& reader, size_t size) {
+  for (size_t begin = 0; begin < size; begin += chunk_size) {
+    const size_t n = std::min(chunk_size, size - begin);
+    const T* x = reader.read<T>(begin, n);
+    for (size_t i = 0; i < n; ++i)
+      if (x[i] != T(0)) return binade(std::fabs(double(x[i])));
+  }
+  return 0;
+}
+
+// Adds one chunk's sums to the group's or block's.
+class ChunkSummer {
+ public:
+  ChunkSummer(const Kernels& kernels, const Plan& plan)
+      : kernels_(kernels), plan_(plan), scratch_(plan.exponents.size()) {}
+
+  void add(const float* x, size_t n, int pivot, PowerSum* sums) {
+    if (plan_.special != 0) special_float(x, n, pivot, sums);
+    bool widened = false;
+    if (!plan_.general.empty()) {
+      const auto& r = plan_.general_values;
+      if (kernels_.general_float(x, n, r.data(), double(pivot), r.size(), scratch_.data())) {
+        for (size_t i = 0; i < r.size(); ++i) sums[plan_.general[i]].merge({{scratch_[i], 0.0}, pivot}, r[i]);
+      } else {
+        widen(x, n, widened);
+        for (size_t e : plan_.general) general_double(wide_.data(), n, pivot, e, sums);
+      }
+    }
+    for (size_t e = 0; e < plan_.exponents.size(); ++e) {
+      if (!plan_.is_wide(e)) continue;
+      widen(x, n, widened);
+      general_double(wide_.data(), n, pivot, e, sums);
+    }
+  }
+
+  void add(const double* x, size_t n, int pivot, PowerSum* sums) {
+    if (plan_.special != 0) {
+      const int scale = near_pivot(largest_binade(x, n), pivot, 2.0) ? pivot : largest_binade(x, n);
+      double out[3];
+      kernels_.special_double(plan_.special, x, n, exact_power_of_two(-scale), out);
+      merge_special(out, scale, sums);
+    }
+    for (size_t e : plan_.general) general_double(x, n, pivot, e, sums);
+  }
+
+ private:
+  int largest_binade(const double* x, size_t n) const {
+    const uint64_t bits = kernels_.largest_double(x, n);
+    return bits == 0 ? 0 : binade(bits_as<double>(bits));
+  }
+
+  void special_float(const float* x, size_t n, int pivot, PowerSum* sums) {
+    double out[3] = {};
+    int scale = float_scale(pivot);
+    kernels_.special_float(plan_.special, x, n, float(exact_power_of_two(-scale)), out);
+    if (!((out[0] + out[1] + out[2]) - (out[0] + out[1] + out[2]) == 0.0)) {
+      float largest = 0.0f;
+      for (size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
+      scale = float_scale(binade(double(largest)));
+      kernels_.special_float(plan_.special, x, n, float(exact_power_of_two(-scale)), out);
+    }
+    merge_special(out, scale, sums);
+  }
+
+  void merge_special(const double out[3], int scale, PowerSum* sums) const {
+    for (size_t e = 0; e < plan_.exponents.size(); ++e) {
+      const PowerKind kind = power_kind(plan_.exponents[e]);
+      if (kind != PowerKind::general) sums[e].merge({{out[int(kind)], 0.0}, scale}, plan_.exponents[e]);
+    }
+  }
+
+  void general_double(const double* x, size_t n, int pivot, size_t e, PowerSum* sums) const {
+    const double r = plan_.exponents[e];
+    const int largest = largest_binade(x, n), scale = near_pivot(largest, pivot, r) ? pivot : largest;
+    sums[e].merge({{kernels_.general_double(x, n, r, double(scale)), 0.0}, scale}, r);
+  }
+
+  void widen(const float* x, size_t n, bool& done) {
+    if (done) return;
+    wide_.resize(chunk_size);
+    kernels_.to_double(DType::f32, x, n, wide_.data());
+    done = true;
+  }
+
+  const Kernels& kernels_;
+  const Plan& plan_;
+  std::vector<double> scratch_;
+  std::vector<double> wide_;
+};
+
+template <class T>
+void sum_block(Reader& reader, ChunkSummer& summer, size_t begin, size_t end, int pivot, PowerSum* sums) {
+  for (; begin < end; begin += chunk_size) {
+    const size_t n = std::min(chunk_size, end - begin);
+    summer.add(reader.read<T>(begin, n), n, pivot, sums);
+  }
+}
+
+// One group on one thread.
+template <class T>
+void sum_group(Reader& reader, ChunkSummer& summer, size_t size, const Plan& plan, PowerSum* sums) {
+  const size_t exponents = plan.exponents.size();
+  const int pivot = pivot_binade<T>(reader, size);
+  std::vector<PowerSum> block(size > block_size ? exponents : 0);
+  if (size <= block_size) return sum_block<T>(reader, summer, 0, size, pivot, sums);
+  for (size_t begin = 0; begin < size; begin += block_size) {
+    std::fill(block.begin(), block.end(), PowerSum{});
+    sum_block<T>(reader, summer, begin, std::min(begin + block_size, size), pivot, block.data());
+    for (size_t e = 0; e < exponents; ++e) sums[e].merge(block[e], plan.exponents[e]);
+  }
+}
+
+// One group on all threads: the same blocks, merged in the same order.
+template <class T>
+void sum_large_group(const Groups& groups, size_t group, const Plan& plan, PowerSum* sums) {
+  const size_t exponents = plan.exponents.size(), size = groups.size();
+  const size_t blocks = (size + block_size - 1) / block_size;
+  const int threads = num_threads();
+  const Kernels& table = kernels();
+  std::vector<Reader> readers;
+  std::vector<ChunkSummer> summers;
+  for (int t = 0; t < threads; ++t) {
+    readers.emplace_back(groups, table).select(group);
+    summers.emplace_back(table, plan);
+  }
+  const int pivot = pivot_binade<T>(readers[0], size);
+  std::vector<PowerSum> partial(blocks * exponents);
+  parallel_for(blocks, threads, [&](size_t block, int thread) {
+    const size_t begin = block * block_size;
+    sum_block<T>(readers[thread], summers[thread], begin, std::min(begin + block_size, size), pivot,
+                 &partial[block * exponents]);
+  });
+  for (size_t block = 0; block < blocks; ++block)
+    for (size_t e = 0; e < exponents; ++e) sums[e].merge(partial[block * exponents + e], plan.exponents[e]);
+}
+
+// Σ count·value^r over the codes in ascending order; the pivot is the smallest non-zero magnitude.
+void sum_histogram(const Histogram& histogram, DType dtype, const std::vector<double>& exponents, PowerSum* sums) {
+  std::vector<double> value, count, term;
+  for (size_t code = 1; code < histogram.counts.size(); ++code) {
+    if (histogram.counts[code] == 0) continue;
+    value.push_back(key_value(dtype, code));
+    count.push_back(double(histogram.counts[code]));
+  }
+  if (value.empty()) return;
+  const int scale = binade(value[0]);
+  for (double& v : value) v *= exact_power_of_two(-scale);
+  for (size_t e = 0; e < exponents.size(); ++e) {
+    term = value;
+    const double r = exponents[e];
+    if (power_kind(r) == PowerKind::general) {
+      kernels().powers(term.data(), term.size(), r, 0.0);
+    } else {
+      for (double& v : term) v = power(v, r);
+    }
+    sums[e].scale = scale;
+    for (size_t i = 0; i < term.size(); ++i) sums[e].total.add(exact_product(term[i], count[i]));
+  }
+}
+
+template <class T>
+void sum_all(const Groups& groups, const Plan& plan, PowerSums& result) {
+  const Kernels& table = kernels();
+  const size_t exponents = plan.exponents.size(), size = groups.size();
+  // Groups run side by side unless there are too few of them to keep the threads busy.
+  if (size > block_size && groups.count() < size_t(4 * num_threads())) {
+    for (size_t g = 0; g < groups.count(); ++g) sum_large_group<T>(groups, g, plan, &result.sums[g * exponents]);
+    return;
+  }
+  for_each_group(groups, table, [&](size_t begin, size_t end, Reader& reader) {
+    ChunkSummer summer(table, plan);
+    for (size_t g = begin; g < end; ++g) {
+      reader.select(g);
+      sum_group<T>(reader, summer, size, plan, &result.sums[g * exponents]);
+    }
+  });
+}
+
+}  // namespace
+
+PowerSums power_sums(const Groups& groups, const std::vector<double>& exponents) {
+  PowerSums result{exponents.size(), {}, count_live(groups), exponents};
+  result.sums.resize(groups.count() * exponents.size());
+  if (uses_histogram(groups)) {
+    for (size_t g = 0; g < groups.count(); ++g)
+      sum_histogram(histogram_of(groups, g), groups.dtype(), exponents, &result.sums[g * exponents.size()]);
+    return result;
+  }
+  if (groups.number_stream() == Stream::float32) {
+    sum_all<float>(groups, Plan(result.exponent, true), result);
+  } else {
+    sum_all<double>(groups, Plan(result.exponent, false), result);
+  }
+  return result;
+}
+
+void power_means(const Groups& groups, const std::vector<double>& exponents, double* out) {
+  const PowerSums sums = power_sums(groups, exponents);
+  for (size_t g = 0; g < groups.count(); ++g) {
+    for (size_t e = 0; e < exponents.size(); ++e) {
+      const PowerSum& s = sums.at(g, e);
+      *out++ = scale_by_power_of_two(s.mean_mantissa(double(sums.live[g]), exponents[e]), s.scale);
+    }
+  }
+}
+
+void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q) {
+  const PowerSums sums = power_sums(groups, {p, q});
+  for (size_t g = 0; g < groups.count(); ++g) {
+    norm_p[g] = scale_by_power_of_two(sums.at(g, 0).mean_mantissa(1.0, p), sums.at(g, 0).scale);
+    norm_q[g] = scale_by_power_of_two(sums.at(g, 1).mean_mantissa(1.0, q), sums.at(g, 1).scale);
+  }
+}
+
+void index_grid(const Groups& groups, const std::vector<double>& p, const std::vector<double>& q, double* out) {
+  std::vector<double> exponents(p);
+  exponents.insert(exponents.end(), q.begin(), q.end());
+  std::sort(exponents.begin(), exponents.end());
+  exponents.erase(std::unique(exponents.begin(), exponents.end()), exponents.end());
+  const PowerSums sums = power_sums(groups, exponents);
+  const auto place = [&](double r) {
+    return size_t(std::lower_bound(exponents.begin(), exponents.end(), r) - exponents.begin());
+  };
+  for (size_t g = 0; g < groups.count(); ++g) {
+    for (double a : p) {
+      for (double b : q) {
+        const double index = index_of(sums.at(g, place(a)), sums.at(g, place(b)), double(sums.live[g]), a, b);
+        *out++ = a < b ? index : __builtin_nan("");
+      }
+    }
+  }
+}
+
+void mean_and_index(const Groups& groups, double p, double q, double* mean, double* index) {
+  const PowerSums sums = power_sums(groups, {p, 1.0, q});
+  for (size_t g = 0; g < groups.count(); ++g) {
+    const double d = double(sums.live[g]);
+    mean[g] = scale_by_power_of_two(sums.at(g, 1).mean_mantissa(d, 1.0), sums.at(g, 1).scale);
+    index[g] = index_of(sums.at(g, 0), sums.at(g, 2), d, p, q);
+  }
+}
+
+uint64_t read_pass(const Groups& groups) {
+  const Piece& piece = groups.pieces().front();
+  const size_t bytes = piece.size * item_size(piece.data.dtype), step = size_t(1) << 20;
+  const size_t tasks = (bytes + step - 1) / step;
+  std::vector<uint64_t> partial(tasks);
+  const Kernels& table = kernels();
+  parallel_for(tasks, num_threads(), [&](size_t task, int) {
+    partial[task] = table.read(piece.data.data + task * step, std::min(step, bytes - task * step));
+  });
+  uint64_t sum = 0;
+  for (uint64_t part : partial) sum += part;
+  return sum;
+}
+
+}  // namespace pqi::cpu

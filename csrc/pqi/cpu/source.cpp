@@ -1,0 +1,249 @@
+#include "source.hpp"
+
+#include <algorithm>
+
+namespace pqi::cpu {
+namespace {
+
+// Copies elements [begin, begin + n) of a coalesced view into consecutive memory.
+template <size_t width>
+void gather_width(const View& view, const char* base, size_t begin, size_t n, char* out) {
+  const int inner = view.ndim - 1;
+  int64_t index[max_dims];
+  size_t rest = begin;
+  for (int i = inner; i >= 0; --i) {
+    index[i] = int64_t(rest % size_t(view.shape[i]));
+    rest /= size_t(view.shape[i]);
+  }
+  while (n > 0) {
+    const char* from = base;
+    for (int i = 0; i <= inner; ++i) from += index[i] * view.strides[i];
+    const size_t run = std::min(n, size_t(view.shape[inner] - index[inner]));
+    const int64_t stride = view.strides[inner];
+    if (stride == int64_t(width)) {
+      std::memcpy(out, from, run * width);
+    } else {
+      for (size_t i = 0; i < run; ++i) std::memcpy(out + i * width, from + int64_t(i) * stride, width);
+    }
+    out += run * width;
+    n -= run;
+    index[inner] += int64_t(run);
+    for (int i = inner; i > 0 && index[i] == view.shape[i]; --i) {
+      index[i] = 0;
+      ++index[i - 1];
+    }
+  }
+}
+
+void gather(const View& view, const char* base, size_t begin, size_t n, char* out) {
+  const size_t width = item_size(view.dtype);
+  if (view.contiguous()) {
+    std::memcpy(out, base + begin * width, n * width);
+    return;
+  }
+  switch (width) {
+    case 1:
+      return gather_width<1>(view, base, begin, n, out);
+    case 2:
+      return gather_width<2>(view, base, begin, n, out);
+    case 4:
+      return gather_width<4>(view, base, begin, n, out);
+    default:
+      return gather_width<8>(view, base, begin, n, out);
+  }
+}
+
+// The reduced and the kept dimensions of an array as two views.
+void split(const View& array, const std::vector<int>* axes, View& inner, View& outer) {
+  inner = outer = View{};
+  inner.data = array.data;
+  inner.dtype = outer.dtype = array.dtype;
+  for (int i = 0; i < array.ndim; ++i) {
+    const bool reduced = axes == nullptr || std::find(axes->begin(), axes->end(), i) != axes->end();
+    (reduced ? inner : outer).push(array.shape[i], array.strides[i]);
+  }
+  inner = inner.coalesced();
+}
+
+DType common_type(const std::vector<Piece>& pieces) {
+  bool floats = false, fits_float = true, fits_32 = true;
+  for (const Piece& piece : pieces) {
+    const DType t = piece.data.dtype;
+    floats |= is_floating(t);
+    fits_float &= is_narrow(t) || t == DType::f32;
+    fits_32 &= item_size(t) <= 4;
+  }
+  if (floats) return fits_float ? DType::f32 : DType::f64;
+  return fits_32 ? DType::u32 : DType::u64;
+}
+
+template <class T>
+constexpr DType dtype_of() {
+  return sizeof(T) == 4 ? DType::f32 : DType::f64;
+}
+
+}  // namespace
+
+Groups::Groups(const std::vector<View>& arrays, const std::vector<View>& masks, const std::vector<int>* axes) {
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    Piece piece;
+    split(arrays[i], axes, piece.data, outer_data_);
+    if (!masks.empty()) split(masks[i], axes, piece.mask, outer_mask_);
+    piece.size = piece.data.size();
+    piece.begin = size_;
+    piece.direct = masks.empty() && piece.data.contiguous();
+    size_ += piece.size;
+    if (piece.size > 0 || arrays.size() == 1) pieces_.push_back(piece);
+  }
+  masked_ = !masks.empty();
+  if (axes != nullptr) count_ = outer_data_.size();
+  dtype_ = arrays.empty() ? DType::f64 : arrays[0].dtype;
+  for (const View& array : arrays) homogeneous_ &= array.dtype == dtype_;
+  if (!homogeneous_) dtype_ = common_type(pieces_);
+}
+
+Stream Groups::number_stream() const {
+  for (const Piece& piece : pieces_)
+    if (!is_narrow(piece.data.dtype) && piece.data.dtype != DType::f32) return Stream::float64;
+  return Stream::float32;
+}
+
+Stream Groups::key_stream() const {
+  switch (item_size(dtype_)) {
+    case 4:
+      return Stream::bits32;
+    case 8:
+      return Stream::bits64;
+    default:
+      return Stream::bits16;
+  }
+}
+
+Reader::Reader(const Groups& groups, const Kernels& kernels) : groups_(groups), kernels_(kernels) {
+  native_ = std::make_unique_for_overwrite<char[]>(chunk_size * 8);
+  work_ = std::make_unique_for_overwrite<uint64_t[]>(chunk_size + 1);
+  if (groups.masked()) mask_ = std::make_unique_for_overwrite<uint8_t[]>(chunk_size);
+  select(0);
+}
+
+Reader& Reader::select(size_t group) {
+  if (groups_.count() <= 1) return *this;
+  data_offset_ = groups_.data_offset(group);
+  if (groups_.masked()) mask_offset_ = groups_.mask_offset(group);
+  return *this;
+}
+
+// Calls f(piece, first element within it, position in the span, how many) for every piece that the span touches.
+template <class F>
+void Reader::for_each_span(size_t begin, size_t n, F f) const {
+  const auto& pieces = groups_.pieces();
+  auto piece = std::upper_bound(pieces.begin(), pieces.end(), begin,
+                                [](size_t index, const Piece& p) { return index < p.begin + p.size; });
+  for (size_t done = 0; done < n; ++piece) {
+    const size_t first = begin + done - piece->begin, run = std::min(n - done, piece->size - first);
+    f(*piece, first, done, run);
+    done += run;
+  }
+}
+
+template <class T>
+void Reader::convert(DType from, const void* in, size_t n, T* out) const {
+  if constexpr (std::is_same_v<T, float>) {
+    kernels_.to_float(from, in, n, out);
+  } else if constexpr (std::is_same_v<T, double>) {
+    kernels_.to_double(from, in, n, out);
+  } else if constexpr (std::is_same_v<T, uint16_t>) {
+    kernels_.to_bits16(from, in, n, out);
+  } else if (from != groups_.dtype() && is_floating(groups_.dtype())) {
+    // Floating types of several widths in one pool: the bits of the common type.
+    if constexpr (sizeof(T) == 4) kernels_.to_float(from, in, n, reinterpret_cast<float*>(out));
+    if constexpr (sizeof(T) == 8) kernels_.to_double(from, in, n, reinterpret_cast<double*>(out));
+  } else {
+    if constexpr (sizeof(T) == 4) kernels_.to_bits32(from, in, n, out);
+    if constexpr (sizeof(T) == 8) kernels_.to_bits64(from, in, n, out);
+  }
+}
+
+template <class T>
+bool travels_as(DType t) {
+  if constexpr (std::is_floating_point_v<T>) return t == dtype_of<T>();
+  return item_size(t) == sizeof(T) && !is_signed_integer(t);
+}
+
+template <class T>
+const T* Reader::read(size_t begin, size_t n) {
+  T* const work = reinterpret_cast<T*>(work_.get());
+  const T* result = work;
+  for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t at, size_t run) {
+    const char* base = piece.data.data + data_offset_;
+    const DType t = piece.data.dtype;
+    const bool as_is = travels_as<T>(t);
+    if (piece.data.contiguous()) {
+      const char* in = base + first * item_size(t);
+      // Arrays may be unaligned (a field of a packed record); those are copied.
+      if (as_is && piece.direct && run == n && reinterpret_cast<uintptr_t>(in) % alignof(T) == 0) {
+        result = reinterpret_cast<const T*>(in);
+        return;
+      }
+      if (reinterpret_cast<uintptr_t>(in) % item_size(t) == 0) {
+        convert(t, in, run, work + at);
+      } else {
+        std::memcpy(native_.get(), in, run * item_size(t));
+        convert(t, native_.get(), run, work + at);
+      }
+    } else if (as_is) {
+      gather(piece.data, base, first, run, reinterpret_cast<char*>(work + at));
+    } else {
+      gather(piece.data, base, first, run, native_.get());
+      convert(t, native_.get(), run, work + at);
+    }
+  });
+  if (const uint8_t* alive = live(begin, n))
+    for (size_t i = 0; i < n; ++i) work[i] = alive[i] ? work[i] : T(0);
+  return result;
+}
+
+template <class T>
+const T* Reader::read_live(size_t begin, size_t& n) {
+  const T* elements = read<T>(begin, n);
+  const uint8_t* alive = groups_.masked() ? mask_.get() : nullptr;
+  if (alive == nullptr) return elements;
+  T* const work = reinterpret_cast<T*>(work_.get());
+  size_t kept = 0;
+  for (size_t i = 0; i < n; ++i) {
+    work[kept] = elements[i];
+    kept += alive[i] != 0;
+  }
+  n = kept;
+  return work;
+}
+
+const uint8_t* Reader::live(size_t begin, size_t n) {
+  if (!groups_.masked()) return nullptr;
+  for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t at, size_t run) {
+    gather(piece.mask, piece.mask.data + mask_offset_, first, run, reinterpret_cast<char*>(mask_.get() + at));
+  });
+  return mask_.get();
+}
+
+size_t Reader::count_live(size_t begin, size_t end) {
+  if (!groups_.masked()) return end - begin;
+  size_t count = 0;
+  for (; begin < end; begin += chunk_size) {
+    const size_t n = std::min(chunk_size, end - begin);
+    count += kernels_.count_true(live(begin, n), n);
+  }
+  return count;
+}
+
+#define PQI_READ(T)                                  \
+  template const T* Reader::read<T>(size_t, size_t); \
+  template const T* Reader::read_live<T>(size_t, size_t&);
+PQI_READ(float)
+PQI_READ(double)
+PQI_READ(uint16_t)
+PQI_READ(uint32_t)
+PQI_READ(uint64_t)
+#undef PQI_READ
+
+}  // namespace pqi::cpu

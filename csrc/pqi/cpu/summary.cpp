@@ -1,0 +1,73 @@
+#include "summary.hpp"
+
+#include <algorithm>
+
+#include "histogram.hpp"
+#include "isa.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+struct Extent {
+  uint64_t largest = 0, zeros = 0, live = 0;
+
+  void merge(const Extent& other) {
+    largest = std::max(largest, other.largest);
+    zeros += other.zeros;
+    live += other.live;
+  }
+};
+
+template <class K>
+Extent extent_of(Reader& reader, const Groups& groups, size_t begin, size_t end) {
+  const Kernels& table = kernels();
+  const auto rule = key_rule<K>(groups.dtype());
+  Extent result;
+  for (; begin < end; begin += chunk_size) {
+    size_t n = std::min(chunk_size, end - begin);
+    const K* bits = reader.read_live<K>(begin, n);
+    Extent part{0, 0, n};
+    if constexpr (sizeof(K) == 2) part.largest = table.extent16(bits, n, rule, &part.zeros);
+    if constexpr (sizeof(K) == 4) part.largest = table.extent32(bits, n, rule, &part.zeros);
+    if constexpr (sizeof(K) == 8) part.largest = table.extent64(bits, n, rule, &part.zeros);
+    result.merge(part);
+  }
+  return result;
+}
+
+template <class K>
+Extent large_extent(const Groups& groups, size_t group) {
+  const size_t blocks = (groups.size() + block_size - 1) / block_size;
+  std::vector<Extent> partial(blocks);
+  parallel_for(blocks, num_threads(), [&](size_t block, int) {
+    Reader reader(groups, kernels());
+    reader.select(group);
+    partial[block] =
+        extent_of<K>(reader, groups, block * block_size, std::min((block + 1) * block_size, groups.size()));
+  });
+  Extent result;
+  for (const Extent& part : partial) result.merge(part);
+  return result;
+}
+
+}  // namespace
+
+void extent(const Groups& groups, double* largest, uint64_t* zeros, uint64_t* live) {
+  const auto put = [&](size_t group, const Extent& found) {
+    largest[group] = found.live > 0 ? key_value(groups.dtype(), found.largest) : __builtin_nan("");
+    zeros[group] = found.zeros;
+    live[group] = found.live;
+  };
+  with_key_type(groups, [&](auto key) {
+    using K = decltype(key);
+    if (groups.size() > block_size) {
+      for (size_t g = 0; g < groups.count(); ++g) put(g, large_extent<K>(groups, g));
+      return;
+    }
+    for_each_group(groups, kernels(), [&](size_t begin, size_t end, Reader& reader) {
+      for (size_t g = begin; g < end; ++g) put(g, extent_of<K>(reader.select(g), groups, 0, groups.size()));
+    });
+  });
+}
+
+}  // namespace pqi::cpu

@@ -1,0 +1,340 @@
+// One read: a sample brackets the threshold, one pass writes the mask outside the bracket and stashes the candidates
+// inside it, and the candidates decide the rest. Where the bracket misses or holds too much (discrete data), a radix
+// select finds the threshold first and the pass runs again with a bracket of that one value, whose ties need counts
+// only. The sample's positions depend on the size alone, and the result on nothing but the data.
+#include "topk.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <functional>
+
+#include "histogram.hpp"
+#include "isa.hpp"
+#include "mask_writer.hpp"
+#include "norms.hpp"
+#include "parallel.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+constexpr size_t sorted_below = 2048;  // groups up to this size are selected from a copy of their keys
+constexpr size_t sample_run = 8;       // neighbours that share a cache line
+constexpr int digit_bits = 11;
+
+template <class K>
+struct Candidate {
+  size_t index;
+  K key;
+};
+
+// What the pass found in one block.
+template <class K>
+struct BlockCount {
+  uint64_t above = 0, between = 0;
+  std::vector<Candidate<K>> candidates;
+};
+
+template <class K>
+auto classify_of(const Kernels& table) {
+  if constexpr (sizeof(K) == 2) return table.classify16;
+  if constexpr (sizeof(K) == 4) return table.classify32;
+  if constexpr (sizeof(K) == 8) return table.classify64;
+}
+
+// Selects in one group after another; `threads` share the blocks of each.
+template <class K>
+class Selector {
+ public:
+  Selector(const Groups& groups, const Groups* masks, int threads)
+      : groups_(groups), table_(kernels()), rule_(key_rule<K>(groups.dtype())), threads_(threads) {
+    for (int t = 0; t < threads; ++t) readers_.emplace_back(groups, table_);
+    if (masks != nullptr) writer_ = std::make_unique<MaskWriter>(*masks);
+    buffers_.resize(size_t(threads) * chunk_size);
+  }
+
+  // Returns the threshold's key and writes the mask if there is one to write; 1 ≤ k.
+  K select(size_t group, uint64_t live, uint64_t k) {
+    for (Reader& reader : readers_) reader.select(group);
+    if (writer_) writer_->select(group);
+    Bracket bracket = groups_.size() <= sorted_below ? exact(sort_select(k)) : sample_bracket(live, k);
+    if (!pass(bracket, k)) {
+      bracket = exact(radix_select(k));
+      pass(bracket, k);
+    }
+    return resolve(bracket, k);
+  }
+
+  void write_all(size_t group, bool value) {
+    writer_->select(group);
+    for (Reader& reader : readers_) reader.select(group);
+    for_each_chunk([&](size_t begin, size_t n, int thread, size_t) {
+      const uint8_t* live = value ? readers_[thread].live(begin, n) : nullptr;
+      if (live != nullptr) {
+        writer_->store(begin, n, live);
+      } else {
+        writer_->fill(begin, n, value);
+      }
+    });
+  }
+
+ private:
+  struct Bracket {
+    K low, high;
+  };
+  static Bracket exact(K key) { return {key, key}; }
+
+  size_t blocks() const { return (groups_.size() + block_size - 1) / block_size; }
+
+  // Calls f(begin, n, thread, block) for all chunks; the chunks of a block in order on one thread.
+  template <class F>
+  void for_each_chunk(F f) {
+    parallel_for(blocks(), threads_, [&](size_t block, int thread) {
+      const size_t end = std::min((block + 1) * block_size, groups_.size());
+      for (size_t begin = block * block_size; begin < end; begin += chunk_size)
+        f(begin, std::min(chunk_size, end - begin), thread, block);
+    });
+  }
+
+  K sort_select(uint64_t k) {
+    size_t n = groups_.size();
+    const K* bits = readers_[0].template read_live<K>(0, n);
+    keys_.resize(n);
+    std::transform(bits, bits + n, keys_.begin(), rule_);
+    std::nth_element(keys_.begin(), keys_.begin() + (k - 1), keys_.end(), std::greater<K>());
+    return keys_[k - 1];
+  }
+
+  // Keys that surround the k-th largest by four standard deviations of the sample's rank.
+  Bracket sample_bracket(uint64_t live, uint64_t k) {
+    const size_t size = groups_.size();
+    const size_t wanted = std::clamp(size / 256, size_t(512), size_t(65536)), runs = wanted / sample_run;
+    keys_.clear();
+    for (size_t i = 0; i < runs; ++i) {
+      const size_t begin = size_t((unsigned __int128)(size - sample_run) * (i * 2 + 1) / (2 * runs));
+      size_t n = sample_run;
+      const K* bits = readers_[0].template read_live<K>(begin, n);
+      for (size_t j = 0; j < n; ++j) keys_.push_back(rule_(bits[j]));
+    }
+    const double m = double(keys_.size()), fraction = double(k) / double(live);
+    const double rank = m * fraction, margin = 4.0 * std::sqrt(m * fraction * (1.0 - fraction)) + 2.0;
+    const auto at = [&](double place, K outside) {
+      if (!(place >= 0.0) || !(place < m)) return outside;
+      std::nth_element(keys_.begin(), keys_.begin() + size_t(place), keys_.end(), std::greater<K>());
+      return keys_[size_t(place)];
+    };
+    const K low = at(rank + margin, K(0)), high = at(rank - margin, rule_.cap);
+    const K middle = at(rank, K(0));
+    // Discrete data: a value that fills a tenth of the bracket's sample is taken to be the threshold.
+    const auto equal = std::count(keys_.begin(), keys_.end(), middle);
+    return double(equal) > 0.1 * (2.0 * margin) + 4.0 ? exact(middle) : Bracket{low, high};
+  }
+
+  // Writes the mask with 2 for keys inside the bracket and stashes those unless low = high. False if the k-th largest
+  // lies outside, or if the stash would grow beyond an eighth of the elements.
+  bool pass(Bracket bracket, uint64_t k) {
+    counts_.assign(blocks(), {});
+    const auto classify = classify_of<K>(table_);
+    const bool stash = bracket.low != bracket.high;
+    std::atomic<uint64_t> stashed{0};
+    const uint64_t room = groups_.size() / 8 + 1024;
+    for_each_chunk([&](size_t begin, size_t n, int thread, size_t block) {
+      if (stashed.load(std::memory_order_relaxed) > room) return;
+      const K* bits = readers_[thread].template read<K>(begin, n);
+      uint8_t* const direct = writer_ ? writer_->direct(begin, n) : nullptr;
+      uint8_t* const out = direct != nullptr ? direct : &buffers_[size_t(thread) * chunk_size];
+      uint64_t between = 0;
+      uint64_t above = classify(bits, n, rule_, bracket.low, bracket.high, out, &between);
+      if (groups_.masked()) drop_dead(readers_[thread].live(begin, n), n, out, above, between);
+      counts_[block].above += above;
+      counts_[block].between += between;
+      if (stash && between > 0) {
+        collect(bits, begin, n, out, counts_[block].candidates);
+        stashed.fetch_add(between, std::memory_order_relaxed);
+      }
+      if (writer_ && direct == nullptr) writer_->store(begin, n, out);
+    });
+    if (stashed.load() > room) return false;
+    uint64_t above = 0, between = 0;
+    for (const auto& count : counts_) {
+      above += count.above;
+      between += count.between;
+    }
+    above_ = above;
+    return above < k && k <= above + between;
+  }
+
+  static void drop_dead(const uint8_t* live, size_t n, uint8_t* out, uint64_t& above, uint64_t& between) {
+    above = between = 0;
+    for (size_t i = 0; i < n; ++i) {
+      out[i] = live[i] ? out[i] : 0;
+      above += out[i] & 1;
+      between += out[i] >> 1;
+    }
+  }
+
+  void collect(const K* bits, size_t begin, size_t n, const uint8_t* out, std::vector<Candidate<K>>& to) const {
+    const auto one = [&](size_t i) {
+      if (out[i] == 2) to.push_back({begin + i, rule_(bits[i])});
+    };
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+      uint64_t word;
+      std::memcpy(&word, out + i, 8);
+      for (word &= 0x0202020202020202ull; word != 0; word &= word - 1) {
+        const size_t at = i + size_t(__builtin_ctzll(word)) / 8;
+        to.push_back({begin + at, rule_(bits[at])});
+      }
+    }
+    for (; i < n; ++i) one(i);
+  }
+
+  K radix_select(uint64_t k) {
+    SelectState state{0, k};
+    const int key_bits = int(sizeof(K)) * 8;
+    for (int done = 0; done < key_bits;) {
+      const int width = std::min(digit_bits, key_bits - done), shift = key_bits - done - width;
+      std::vector<std::vector<uint64_t>> counts(threads_, std::vector<uint64_t>(size_t(1) << width));
+      for_each_chunk([&](size_t begin, size_t n, int thread, size_t) {
+        const K* bits = readers_[thread].template read_live<K>(begin, n);
+        uint64_t* count = counts[thread].data();
+        const uint64_t digit_mask = (uint64_t(1) << width) - 1;
+        for (size_t i = 0; i < n; ++i) {
+          const uint64_t key = rule_(bits[i]);
+          if (done == 0 || key >> (shift + width) == state.prefix) ++count[key >> shift & digit_mask];
+        }
+      });
+      for (int t = 1; t < threads_; ++t)
+        for (size_t i = 0; i < counts[0].size(); ++i) counts[0][i] += counts[t][i];
+      state.descend(counts[0].data(), counts[0].size(), width);
+      done += width;
+    }
+    return K(state.prefix);
+  }
+
+  // Decides the elements inside the bracket.
+  K resolve(Bracket bracket, uint64_t k) {
+    K threshold = bracket.low;
+    uint64_t ties = k - above_;
+    if (bracket.low != bracket.high) {
+      keys_.clear();
+      for (const auto& count : counts_)
+        for (const auto& candidate : count.candidates) keys_.push_back(candidate.key);
+      std::nth_element(keys_.begin(), keys_.begin() + (ties - 1), keys_.end(), std::greater<K>());
+      threshold = keys_[ties - 1];
+      ties -= uint64_t(std::count_if(keys_.begin(), keys_.begin() + (ties - 1), [&](K x) { return x > threshold; }));
+    }
+    if (!writer_) return threshold;
+    std::vector<uint64_t> ties_before(counts_.size());
+    for (size_t block = 0, seen = 0; block < counts_.size(); ++block) {
+      ties_before[block] = seen;
+      const auto& found = counts_[block].candidates;
+      seen += bracket.low == bracket.high
+                  ? counts_[block].between
+                  : size_t(std::count_if(found.begin(), found.end(), [&](auto& c) { return c.key == threshold; }));
+    }
+    parallel_for(counts_.size(), threads_, [&](size_t block, int thread) {
+      const uint64_t left = ties > ties_before[block] ? ties - ties_before[block] : 0;
+      if (bracket.low == bracket.high) {
+        cut_ties(block, left, thread);
+      } else {
+        settle(counts_[block].candidates, threshold, left);
+      }
+    });
+    return threshold;
+  }
+
+  void settle(const std::vector<Candidate<K>>& candidates, K threshold, uint64_t ties) const {
+    for (const auto& candidate : candidates) {
+      bool keep = candidate.key > threshold;
+      if (candidate.key == threshold && ties > 0) {
+        keep = true;
+        --ties;
+      }
+      writer_->set(candidate.index, keep);
+    }
+  }
+
+  // The first `ties` of a block's 2s become 1, the rest 0.
+  void cut_ties(size_t block, uint64_t ties, int thread) {
+    if (counts_[block].between == 0) return;
+    const size_t end = std::min((block + 1) * block_size, groups_.size());
+    for (size_t begin = block * block_size; begin < end; begin += chunk_size) {
+      const size_t n = std::min(chunk_size, end - begin);
+      uint8_t* const direct = writer_->direct(begin, n);
+      uint8_t* out = direct;
+      if (direct == nullptr) {
+        out = &buffers_[size_t(thread) * chunk_size];
+        writer_->load(begin, n, out);
+      }
+      const uint64_t here = uint64_t(std::count(out, out + n, uint8_t(2)));
+      if (here <= ties || ties == 0) {
+        const uint8_t value = ties > 0;
+        for (size_t i = 0; i < n; ++i) out[i] = out[i] == 2 ? value : out[i];
+        ties -= std::min(ties, here);
+      } else {
+        for (size_t i = 0; i < n; ++i) {
+          if (out[i] != 2) continue;
+          out[i] = ties > 0;
+          ties -= ties > 0;
+        }
+      }
+      if (direct == nullptr) writer_->store(begin, n, out);
+    }
+  }
+
+  const Groups& groups_;
+  const Kernels& table_;
+  const KeyRule<K> rule_;
+  const int threads_;
+  std::vector<Reader> readers_;
+  std::unique_ptr<MaskWriter> writer_;
+  std::vector<uint8_t> buffers_;
+  std::vector<K> keys_;
+  std::vector<BlockCount<K>> counts_;
+  uint64_t above_ = 0;
+};
+
+// Runs f(selector, group) for every group, groups side by side unless there are too few of them.
+template <class K, class F>
+void for_each_selection(const Groups& groups, const Groups* masks, F f) {
+  if (groups.size() > block_size && groups.count() < size_t(4 * num_threads())) {
+    Selector<K> selector(groups, masks, num_threads());
+    for (size_t g = 0; g < groups.count(); ++g) f(selector, g);
+    return;
+  }
+  for_each_group(groups, kernels(), [&](size_t begin, size_t end, Reader&) {
+    Selector<K> selector(groups, masks, 1);
+    for (size_t g = begin; g < end; ++g) f(selector, g);
+  });
+}
+
+}  // namespace
+
+void topk_mask(const Groups& groups, const std::vector<uint64_t>& k, const Groups& masks) {
+  if (groups.size() == 0) return;
+  const std::vector<uint64_t> live = count_live(groups);
+  with_key_type(groups, [&](auto key) {
+    using K = decltype(key);
+    for_each_selection<K>(groups, &masks, [&](Selector<K>& selector, size_t g) {
+      if (k[g] == 0 || k[g] >= live[g]) {
+        selector.write_all(g, k[g] > 0);
+      } else {
+        selector.select(g, live[g], k[g]);
+      }
+    });
+  });
+}
+
+void topk_threshold(const Groups& groups, const std::vector<uint64_t>& k, double* out) {
+  std::fill(out, out + groups.count(), __builtin_nan(""));
+  if (groups.size() == 0) return;
+  const std::vector<uint64_t> live = count_live(groups);
+  with_key_type(groups, [&](auto key) {
+    using K = decltype(key);
+    for_each_selection<K>(groups, nullptr, [&](Selector<K>& selector, size_t g) {
+      if (k[g] > 0) out[g] = key_value(groups.dtype(), selector.select(g, live[g], k[g]));
+    });
+  });
+}
+
+}  // namespace pqi::cpu

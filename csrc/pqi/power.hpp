@@ -1,0 +1,107 @@
+// |x|^r: our own, because libm, CUDA and numpy differ by an ulp and an ulp can flip a floor.
+//
+// Only IEEE-754 operations that round correctly everywhere (+ − × ÷ √ and integer ones), never fused: every compiler
+// must be told not to contract (-ffp-contract=off, -fmad=false). All branch-free, so that plain loops vectorise.
+// Relative error of a power: below 1e-15 + 2e-16·|r·log2 x|. Zero gives 0, infinity infinity, NaN NaN.
+#pragma once
+
+#include <cmath>
+
+#include "portable.hpp"
+
+namespace pqi {
+
+inline constexpr double infinity = __builtin_huge_val();
+
+// 2^k as a double for −1022 ≤ k ≤ 1023.
+PQI_HD double exact_power_of_two(int k) { return bits_as<double>(uint64_t(k + 1023) << 52); }
+
+// log2 of a positive finite double as exponent + fraction with |fraction| ≤ 1/2; subnormals only if asked for.
+struct Log2 {
+  double exponent, fraction;
+};
+
+template <bool subnormals>
+PQI_HD Log2 log2_parts(double x) {
+  constexpr uint64_t sqrt_half = 0x3fe6a09e667f3bcdull, one = 0x3ff0000000000000ull;
+  double bias = 0x1p52 + 1023.0;
+  if constexpr (subnormals) {
+    const bool tiny = x < 0x1p-1022;
+    x = tiny ? x * 0x1p54 : x;
+    bias = tiny ? bias + 54.0 : bias;
+  }
+  // The mantissa is taken from [√½, √2), so that x near 1 has a small logarithm without cancellation.
+  const uint64_t shifted = bits_as<uint64_t>(x) + (one - sqrt_half);
+  const double exponent = bits_as<double>((shifted >> 52) | 0x4330000000000000ull) - bias;
+  const double m = bits_as<double>((shifted & 0x000fffffffffffffull) + sqrt_half);
+  // log2(m) = s·P(s²) with s = (m − 1)/(m + 1): the series of 2·atanh(s)/ln 2, minimax on s² ≤ 0.0295.
+  const double s = (m - 1.0) / (m + 1.0), z = s * s, z2 = z * z;
+  const double low = (0x1.ec709dc39ca37p-1 * z + 0x1.71547652b82ffp+1);
+  const double middle = (0x1.a617567fc56e7p-2 * z + 0x1.2776c516a1832p-1);
+  const double high = (0x1.f17f267f467c8p-3 * z + 0x1.0bb7fe8aa189ep-2) * z + 0x1.484fa9f30746ep-2;
+  return {exponent, s * ((high * z2 + middle) * z2 + low)};
+}
+
+// 2^y for −1022 ≤ y < 1024.
+PQI_HD double exp2_core(double y) {
+  constexpr double magic = 0x1.8p52;
+  const double rounded = y + magic;
+  const double f = y - (rounded - magic), f2 = f * f, f4 = f2 * f2;
+  const double a = 0x1.62e42fefa3a19p-1 * f + 1.0;
+  const double b = 0x1.c6b08d703ce49p-5 * f + 0x1.ebfbdff82c598p-3;
+  const double c = 0x1.5d87fe9d7a584p-10 * f + 0x1.3b2ab6fba1ddap-7;
+  const double d = 0x1.ffcb54062e698p-17 * f + 0x1.430913096fd9fp-13;
+  const double e = (0x1.e6063f7217bc6p-28 * f + 0x1.b675bca4eeebbp-24) * f + 0x1.62bfd47773353p-20;
+  const double polynomial = ((e * f4 + (d * f2 + c)) * f4) + (b * f2 + a);
+  return bits_as<double>(bits_as<uint64_t>(polynomial) + (bits_as<uint64_t>(rounded) << 52));
+}
+
+// 2^y for any y; below 2^-1021 the result is 0, from 2^1023.5 infinity.
+PQI_HD double exp2_of(double y) {
+  const double bounded = y < -1021.0 ? -1021.0 : (y > 1023.5 ? 1023.5 : y);
+  const double value = exp2_core(bounded);
+  return y < -1021.0 ? 0.0 : (y >= 1023.5 ? infinity : value);
+}
+
+// x^r · 2^(−r·shift) for x ≥ 0. The shift acts on the exponent, so nothing overflows on the way.
+template <bool subnormals>
+PQI_HD double power_shifted(double x, double r, double shift) {
+  const Log2 l = log2_parts<subnormals>(x);
+  const double value = exp2_of(r * ((l.exponent - shift) + l.fraction));
+  return x < infinity ? (x == 0.0 ? 0.0 : value) : x;
+}
+
+// x^r · 2^(−r·shift) given log2 x − shift, for 0 < x < ∞ and |r·(log2 x − shift)| ≤ 1,000: no guards needed.
+PQI_HD double bounded_power(double logarithm, double r) { return exp2_core(r * logarithm); }
+
+PQI_HD float float_root(float x) {
+#if defined(__CUDA_ARCH__)
+  return __fsqrt_rn(x);
+#else
+  return __builtin_sqrtf(x);
+#endif
+}
+
+// √a + √b of two floats to 1e-14, for magnitudes within 2^±100 of 1: float roots plus their residuals. A float product
+// of two floats is exact in double, so the residuals x − s² are exact; their quotients by 2s share one float division:
+// (r_a·s_b + r_b·s_a) / (2·s_a·s_b). This costs half of what two double roots cost. The factor 2^25 keeps the products
+// of small residuals normal, and roots below 2^-60 (zeros) are replaced in the quotient, where they do not matter.
+PQI_HD double root_pair(float a, float b) {
+  const float sa = float_root(a), sb = float_root(b);
+  const double wide_a = double(sa), wide_b = double(sb);
+  const float ra = float(double(a) - wide_a * wide_a), rb = float(double(b) - wide_b * wide_b);
+  const float da = sa > 0x1p-60f ? sa : 0x1p-60f, db = sb > 0x1p-60f ? sb : 0x1p-60f;
+  const float ta = da * 0x1p25f, tb = db * 0x1p25f;
+  const float correction = (ra * tb + rb * ta) / ((da + da) * tb);
+  return (wide_a + wide_b) + double(correction);
+}
+
+// x^r for x ≥ 0, with correctly rounded special cases: what the last steps use.
+PQI_HD double power(double x, double r) {
+  if (r == 1.0) return x;
+  if (r == 2.0) return x * x;
+  if (r == 0.5) return ::sqrt(x);
+  return power_shifted<true>(x, r, 0.0);
+}
+
+}  // namespace pqi

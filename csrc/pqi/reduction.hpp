@@ -1,0 +1,143 @@
+// The order of summation. It is part of the definition of every floating-point result, so that bits are the same on
+// every ISA, thread count, stride, device and split into pooled pieces.
+//
+// The elements of a group, in flat (C) order and with masked-out ones read as zero, are cut into chunks of 4,096, and
+// 64 chunks make a block. Inside a chunk element i belongs to lane i mod 16; a lane adds its elements in order, in
+// float64 (roots of float32 two rows at a time, see root_pair); then the 16 lanes are folded 8 + 8, 4 + 4, 2 + 2, 1
+// + 1. Zeros change no bit, so a short chunk is a padded one. Chunk sums are merged in order into the block's sum and
+// block sums in order into the group's, both in double-double arithmetic, so the error of 1e10 elements is that of one
+// chunk (2^-45 at worst, far less in practice).
+//
+// Scale. Powers are summed of x·2^−scale, and the scale follows the data: scaling the input by a power of two moves
+// only `scale` and no other bit, and nothing overflows or vanishes. The scale of a group comes from its *pivot*, the
+// first non-zero magnitude; a chunk whose largest magnitude lies too far from the pivot takes its own from that.
+#pragma once
+
+#include "power.hpp"
+
+namespace pqi {
+
+inline constexpr int lanes = 16;
+inline constexpr size_t chunk_size = 4096;
+inline constexpr size_t block_chunks = 64;
+inline constexpr size_t block_size = chunk_size * block_chunks;
+
+PQI_HD double fold(double* lane) {
+  for (int width = lanes / 2; width > 0; width /= 2)
+    for (int j = 0; j < width; ++j) lane[j] += lane[j + width];
+  return lane[0];
+}
+
+// a + b as a double-double, exact.
+struct DoubleDouble {
+  double hi = 0, lo = 0;
+
+  PQI_HD void add(double x) {
+    const double sum = hi + x, back = sum - hi;
+    lo += (hi - (sum - back)) + (x - back);
+    hi = sum;
+  }
+  PQI_HD void add(DoubleDouble x) {
+    add(x.hi);
+    lo += x.lo;
+  }
+  PQI_HD void multiply(double factor) {
+    hi *= factor;
+    lo *= factor;
+  }
+  // Infinities and NaN live in `hi`; what they leave in `lo` is meaningless.
+  PQI_HD double value() const {
+    const double sum = hi + lo;
+    return hi - hi == 0.0 ? sum : hi;
+  }
+};
+
+// a · b as a double-double, exact while nothing overflows (Dekker's splitting; no fused operation is assumed).
+PQI_HD DoubleDouble exact_product(double a, double b) {
+  const double a_big = 134217729.0 * a, a_hi = a_big - (a_big - a), a_lo = a - a_hi;
+  const double b_big = 134217729.0 * b, b_hi = b_big - (b_big - b), b_lo = b - b_hi;
+  const double product = a * b;
+  return {product, ((a_hi * b_hi - product) + a_hi * b_lo + a_lo * b_hi) + a_lo * b_lo};
+}
+
+// Σ|x|^r = total · 2^(r·scale).
+struct PowerSum {
+  DoubleDouble total;
+  int64_t scale = 0;
+
+  PQI_HD void merge(PowerSum other, double r) {
+    if (other.total.hi == 0.0) return;
+    if (total.hi == 0.0) {
+      *this = other;
+      return;
+    }
+    if (other.scale > scale) {
+      total.multiply(exp2_of(r * double(scale - other.scale)));
+      scale = other.scale;
+    } else if (other.scale < scale) {
+      other.total.multiply(exp2_of(r * double(other.scale - scale)));
+    }
+    total.add(other.total);
+  }
+
+  // M_r = (total / d)^(1/r) · 2^scale, without its power of two.
+  PQI_HD double mean_mantissa(double d, double r) const { return power(total.value() / d, 1.0 / r); }
+};
+
+// x · 2^k for any k, rounded once except in the subnormal range.
+PQI_HD double scale_by_power_of_two(double x, int64_t k) {
+  for (; k > 1000; k -= 1000) {
+    x *= 0x1p1000;
+    if (k > 5000) k = 5000;
+  }
+  for (; k < -1000; k += 1000) {
+    x *= 0x1p-1000;
+    if (k < -5000) k = -5000;
+  }
+  return x * exact_power_of_two(int(k));
+}
+
+// floor(log2 x) of a positive finite double, kept within ±1000 so that 2^±scale is a normal number.
+PQI_HD int binade(double x) {
+  const int exponent = int((bits_as<uint64_t>(x) >> 52) & 0x7ff) - 1023;
+  return exponent < -1000 ? -1000 : (exponent > 1000 ? 1000 : exponent);
+}
+
+// How an exponent is summed: ½, 1 and 2 have kernels of their own.
+enum class PowerKind : int { half = 0, one = 1, two = 2, general = 3 };
+
+PQI_HD PowerKind power_kind(double r) {
+  return r == 0.5 ? PowerKind::half : r == 1.0 ? PowerKind::one : r == 2.0 ? PowerKind::two : PowerKind::general;
+}
+
+// Sums of float32 powers stay within float64 at the pivot's scale up to this exponent (277 binades · 3.5 < 1,000).
+inline constexpr double widest_float_exponent = 3.5;
+
+// float32, exponents ½, 1, 2: the elements are scaled in float32, so the scale stops where its power of two does.
+PQI_HD int float_scale(int binade) { return binade < -126 ? -126 : (binade > 126 ? 126 : binade); }
+
+// float64 (and float32 beyond 3.5): a chunk keeps the pivot's scale while its largest magnitude is this near.
+PQI_HD bool near_pivot(int largest, int pivot, double r) {
+  const double distance = largest > pivot ? double(largest - pivot) : double(pivot - largest);
+  return distance * (r > 2.0 ? r : 2.0) <= 500.0;
+}
+
+// I_{p,q} = 1 − M_p/M_q, clamped to its range [0, 1 − d^(1/q − 1/p)]; nan where undefined.
+PQI_HD double index_of(PowerSum sp, PowerSum sq, double d, double p, double q) {
+  const double mp = sp.mean_mantissa(d, p), mq = sq.mean_mantissa(d, q);
+  if (!(mq > 0.0) || !(mp < infinity) || !(mq < infinity)) return __builtin_nan("");
+  const double index = 1.0 - scale_by_power_of_two(mp / mq, sp.scale - sq.scale);
+  const double highest = 1.0 - power(d, 1.0 / q - 1.0 / p);
+  return index < 0.0 ? 0.0 : (index > highest ? highest : index);
+}
+
+// Theorem 2: r ≥ d (1 + η)^(−q/(q−p)) (1 − I)^(pq/(q−p)), within [0, d]; nan for a nan index.
+PQI_HD double retained_bound_of(double index, double d, double p, double q, double eta) {
+  if (index != index || d != d) return __builtin_nan("");
+  const double kept = index <= 0.0 ? 1.0 : (index >= 1.0 ? 0.0 : 1.0 - index);
+  const double tail = eta == 0.0 ? 1.0 : power(1.0 + eta, -q / (q - p));
+  const double bound = d * (tail * power(kept, p * q / (q - p)));
+  return bound < 0.0 ? 0.0 : (bound > d ? d : bound);
+}
+
+}  // namespace pqi
