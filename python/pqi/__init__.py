@@ -1,0 +1,29 @@
+"""Sparsity measures on arrays at memory speed, and pruning steered by them (`pqi.prune`)."""
+
+from pqi._bound import retained_bound, retained_bound_from_index
+from pqi._gini import gini
+from pqi._index import index, index_grid
+from pqi._info import info, set_num_threads, use_isa
+from pqi._norms import norms, power_means
+from pqi._pooled import pooled
+from pqi._summary import summary
+from pqi._topk import topk_mask, topk_threshold
+from pqi._core import __version__
+
+__all__ = [
+    "__version__",
+    "gini",
+    "index",
+    "index_grid",
+    "info",
+    "norms",
+    "pooled",
+    "power_means",
+    "retained_bound",
+    "retained_bound_from_index",
+    "set_num_threads",
+    "summary",
+    "topk_mask",
+    "topk_threshold",
+    "use_isa",
+]

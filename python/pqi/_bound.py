@@ -1,0 +1,114 @@
+"""The PQI-bound of Theorem 2: how many entries have to stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pqi import _arrays, _check, _core
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from pqi._arrays import TorchNames
+
+
+def retained_bound(
+    x: Any,
+    p: float = 0.5,
+    q: float = 1.0,
+    *,
+    eta: float = 0.0,
+    axis: int | tuple[int, ...] | None = None,
+    keepdims: bool = False,
+    where: Any = None,
+    **torch_names: Unpack[TorchNames],
+) -> Any:
+    """Least number of entries to keep so that the others hold at most `eta` times the kept ones' p-th powers.
+
+    r ≥ d (1 + η)^(−q/(q−p)) (1 − I_{p,q}(w))^(pq/(q−p)).
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        As in `index`.
+    p, q : float
+        Exponents, 0 < p < q.
+    eta : float
+        η ≥ 0: the largest admitted ratio of Σ|w_i|^p over the dropped to that over the kept entries. Larger values give
+        lower bounds.
+    axis, keepdims, where, **torch_names
+        As in `index`.
+
+    Returns
+    -------
+    float, numpy.float64, numpy.ndarray or torch.Tensor
+        float64 in the caller's kind, a real number within [0, d], not rounded; nan where `index` is nan.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `index`; also for eta < 0.
+
+    Notes
+    -----
+    Costs one read, as `index`.
+
+    References
+    ----------
+    Diao et al., ICLR 2023, Theorem 2.
+
+    Examples
+    --------
+    >>> import pqi
+    >>> pqi.retained_bound([4.0, 0.0, 0.0, 4.0], p=1, q=2)
+    2.0
+    """
+    p, q = _check.exponent_pair(p, q)
+    eta = _check.eta(eta)
+    batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
+    index = _core.index_grid(*batch.core, [p], [q]).reshape(-1)
+    live = _core.count_live(*batch.core).astype(np.float64)
+    return batch.wrap(_core.retained_bound(index, live, p, q, eta))
+
+
+def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0, *, eta: float = 0.0) -> Any:
+    """Theorem 2's bound from indices that are known already; elementwise.
+
+    Parameters
+    ----------
+    index : float or array_like of float
+        PQ Indices for the exponents `p` and `q`; values outside [0, 1] count as the nearer end.
+    d : int or array_like of int
+        Vector lengths (live entries), ≥ 0; broadcasts with `index`.
+    p, q, eta : float
+        As in `retained_bound`.
+
+    Returns
+    -------
+    float, numpy.float64, numpy.ndarray or torch.Tensor
+        float64 in the kind of `index`, within [0, d]; nan where the index is nan.
+
+    Raises
+    ------
+    ValueError
+        If the exponents or eta are out of range, d is negative, or the shapes do not broadcast.
+
+    Notes
+    -----
+    Uses the power function of the core, so that the result equals `retained_bound`'s to the bit.
+
+    Examples
+    --------
+    >>> import pqi
+    >>> pqi.retained_bound_from_index(0.5, 100, p=1, q=2)
+    25.0
+    """
+    p, q = _check.exponent_pair(p, q)
+    eta = _check.eta(eta)
+    values, lengths = _check.indices_and_lengths(_arrays.to_numpy(index), _arrays.to_numpy(d))
+    bounds = _core.retained_bound(
+        np.ascontiguousarray(values).reshape(-1), np.ascontiguousarray(lengths).reshape(-1), p, q, eta
+    )
+    return _arrays.like(index).wrap(bounds.reshape(values.shape))

@@ -1,0 +1,184 @@
+"""The one file that judges arguments: every error names the argument, its value and the rule it breaks."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, (bool, np.bool_, str, bytes, complex)):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a real number, got {value!r}") from None
+
+
+def exponent(name: str, value: Any) -> float:
+    """A norm's exponent: a positive finite number."""
+    number = _real(name, value)
+    if not 0.0 < number < math.inf:
+        raise ValueError(f"{name} must satisfy 0 < {name} < inf, got {name}={number}")
+    return number
+
+
+def exponent_pair(p: Any, q: Any) -> tuple[float, float]:
+    """The exponents of a PQ Index."""
+    low, high = _real("p", p), _real("q", q)
+    if not 0.0 < low < high < math.inf:
+        raise ValueError(f"p must satisfy 0 < p < q, got p={low}, q={high}")
+    return low, high
+
+
+def exponents(name: str, values: Any) -> list[float]:
+    """A non-empty sequence of exponents."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of exponents, got {values!r}")
+    checked = [exponent(name, value) for value in values]
+    if not checked:
+        raise ValueError(f"{name} must hold at least one exponent, got {values!r}")
+    return checked
+
+
+def eta(value: Any) -> float:
+    """The tail ratio of Theorem 2."""
+    number = _real("eta", value)
+    if not 0.0 <= number < math.inf:
+        raise ValueError(f"eta must satisfy 0 <= eta < inf, got eta={number}")
+    return number
+
+
+def flag(name: str, value: Any) -> bool:
+    """A true-or-false argument."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
+
+
+def axes(axis: Any, ndim: int) -> tuple[int, ...] | None:
+    """The reduced axes as non-negative numbers; None for all of them."""
+    if axis is None:
+        return None
+    given = axis if isinstance(axis, (tuple, list)) else (axis,)
+    found = []
+    for item in given:
+        try:
+            number = operator.index(item)
+        except TypeError:
+            raise TypeError(f"axis must be an int, a tuple of ints or None, got {axis!r}") from None
+        if not -ndim <= number < ndim:
+            raise ValueError(f"axis must be within [-{ndim}, {ndim}) for {ndim} dimensions, got axis={axis!r}")
+        found.append(number % ndim)
+    if len(set(found)) != len(found):
+        raise ValueError(f"axis must not name a dimension twice, got axis={axis!r}")
+    return tuple(found)
+
+
+def torch_names(axis: Any, keepdims: Any, names: dict[str, Any], *, is_torch: bool) -> tuple[Any, Any]:
+    """Resolve torch's `dim` and `keepdim` into `axis` and `keepdims`."""
+    for name in names:
+        if name not in ("dim", "keepdim"):
+            raise TypeError(f"unexpected keyword argument {name!r}")
+        if not is_torch:
+            raise TypeError(f"{name} is torch's name and goes with torch tensors, got {name}={names[name]!r}")
+    if "dim" in names:
+        if axis is not None:
+            raise TypeError(f"dim and axis must not both be given, got dim={names['dim']!r}, axis={axis!r}")
+        axis = names["dim"]
+    if "keepdim" in names:
+        keepdims = names["keepdim"]
+    return axis, keepdims
+
+
+def pooled_has_no_axes(axis: Any, keepdims: bool) -> None:
+    """A pooled list is one vector."""
+    if axis is not None or keepdims:
+        raise ValueError(f"axis must be None and keepdims False for pooled arrays, got {axis=}, {keepdims=}")
+
+
+def pooled_arrays(arrays: Any) -> list[Any]:
+    """At least one array."""
+    if isinstance(arrays, (str, bytes)) or not isinstance(arrays, Iterable):
+        raise TypeError(f"arrays must be an iterable of arrays, got {type(arrays).__name__}")
+    listed = list(arrays)
+    if not listed:
+        raise ValueError("arrays must hold at least one array, got none")
+    return listed
+
+
+def masks_match(where: Any, count: int) -> list[Any]:
+    """One mask for each pooled array."""
+    if isinstance(where, (str, bytes)) or not isinstance(where, Sequence):
+        raise TypeError(f"where must be a sequence of masks, one per pooled array, got {type(where).__name__}")
+    if len(where) != count:
+        raise ValueError(f"where must hold one mask per pooled array ({count}), got {len(where)}")
+    return list(where)
+
+
+def mask_shape(found: tuple[int, ...], wanted: tuple[int, ...]) -> NoReturn:
+    """Refuse a mask that does not broadcast to its array."""
+    raise ValueError(f"where must broadcast to x's shape {wanted}, got shape {found}")
+
+
+def mask_dtype(is_bool: bool, dtype: Any) -> None:
+    """Masks are bool."""
+    if not is_bool:
+        raise TypeError(f"where must be bool, got dtype {dtype}")
+
+
+def counts(k: Any, live: np.ndarray[Any, Any], group_shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Counts per group: integers, one or one for each group, within [0, live entries]."""
+    given = np.asarray(k)
+    if given.dtype.kind not in "iu":
+        raise TypeError(f"k must be an integer or an array of integers, got {k!r}")
+    if given.ndim > 0 and given.shape != group_shape:
+        raise ValueError(f"k must be an integer or have one entry per group, shape {group_shape}, got {given.shape}")
+    flat = np.broadcast_to(given, group_shape).reshape(-1)
+    wrong = np.flatnonzero((flat < 0) | (flat.astype(np.uint64) > live))
+    if wrong.size:
+        first = int(wrong[0])
+        place = f" in group {first}" if flat.size > 1 else ""
+        raise ValueError(f"k must satisfy 0 <= k <= {int(live[first])} (live entries), got k={int(flat[first])}{place}")
+    return flat.astype(np.uint64)
+
+
+def threads(value: Any) -> int:
+    """A thread count; 0 asks for the default."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"threads must be an integer, got {value!r}") from None
+    if number < 0:
+        raise ValueError(f"threads must be >= 0 (0: OpenMP's default), got {number}")
+    return number
+
+
+def name_of_isa(value: Any) -> str:
+    """The name of an instruction set; whether it is usable here is the core's to know."""
+    if not isinstance(value, str):
+        raise TypeError(f"name must be a string, got {value!r}")
+    return value
+
+
+def refuse_array(reason: str) -> NoReturn:
+    """Refuse an input that holds no real numbers the core can read."""
+    raise TypeError(f"x must {reason}")
+
+
+def indices_and_lengths(index: np.ndarray[Any, Any], d: np.ndarray[Any, Any]) -> tuple[Any, Any]:
+    """Indices and vector lengths as float64 arrays of one shape."""
+    for name, array in (("index", index), ("d", d)):
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if not (np.asarray(d) >= 0).all():
+        raise ValueError(f"d must be >= 0, got {np.asarray(d)[~(np.asarray(d) >= 0)].flat[0]}")
+    try:
+        values, lengths = np.broadcast_arrays(index.astype(np.float64), d.astype(np.float64))
+    except ValueError:
+        raise ValueError(f"d must broadcast with index, got shapes {d.shape} and {index.shape}") from None
+    return values, lengths

@@ -1,0 +1,108 @@
+"""p-norms and power means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pqi import _arrays, _check, _core
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from pqi._arrays import TorchNames
+
+
+def norms(
+    x: Any,
+    p: float = 0.5,
+    q: float = 1.0,
+    *,
+    axis: int | tuple[int, ...] | None = None,
+    keepdims: bool = False,
+    where: Any = None,
+    **torch_names: Unpack[TorchNames],
+) -> tuple[Any, Any]:
+    """Two p-norms from one read: ‖x‖_r = (Σ|x_i|^r)^(1/r) for r = p and r = q.
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        As in `index`.
+    p, q : float
+        Exponents, 0 < p < q.
+    axis, keepdims, where, **torch_names
+        As in `index`.
+
+    Returns
+    -------
+    (norm_p, norm_q)
+        float64 in the caller's kind. 0 for empty and all-zero groups; inf where an entry is infinite, nan where one is
+        NaN. A norm beyond float64 is inf (for small p that happens early: use `power_means` or `index`).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `index`.
+
+    Notes
+    -----
+    Costs one read of `x`. Same accuracy and reproducibility as `index`.
+
+    Examples
+    --------
+    >>> import pqi
+    >>> pqi.norms([3.0, -4.0], p=1, q=2)
+    (7.0, 5.0)
+    """
+    p, q = _check.exponent_pair(p, q)
+    batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
+    norm_p, norm_q = _core.norms(*batch.core, p, q)
+    return batch.wrap(norm_p), batch.wrap(norm_q)
+
+
+def power_means(
+    x: Any,
+    exponents: Sequence[float],
+    *,
+    axis: int | tuple[int, ...] | None = None,
+    keepdims: bool = False,
+    where: Any = None,
+    **torch_names: Unpack[TorchNames],
+) -> Any:
+    """Power means M_r = ((1/d) Σ|x_i|^r)^(1/r) for any number of exponents, from one read.
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        As in `index`.
+    exponents : sequence of float
+        Positive exponents r, in any order.
+    axis, keepdims, where, **torch_names
+        As in `index`.
+
+    Returns
+    -------
+    numpy.ndarray or torch.Tensor
+        float64 of shape (..., len(exponents)), non-decreasing in r up to rounding. 0 for all-zero groups, nan for empty
+        ones and where an entry is NaN, inf where one is infinite.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `index`; also for an empty sequence of exponents.
+
+    Notes
+    -----
+    Costs one read, one logarithm an element and one exponential an element and exponent; ½, 1 and 2 are cheaper. A mean
+    stays between the least and the greatest magnitude, so unlike a norm it does not overflow.
+
+    Examples
+    --------
+    >>> import pqi
+    >>> pqi.power_means([1.0, 9.0], [0.5, 1, 2]).round(6)
+    array([4.      , 5.      , 6.403124])
+    """
+    checked = _check.exponents("exponents", exponents)
+    batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
+    return batch.wrap(_core.power_means(*batch.core, checked), (len(checked),))

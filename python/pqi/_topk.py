@@ -1,0 +1,117 @@
+"""Magnitude top-k: exact masks and thresholds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pqi import _arrays, _check, _core
+from pqi._pooled import Pooled
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from pqi._arrays import TorchNames
+
+
+def topk_mask(
+    x: Any,
+    k: Any,
+    *,
+    axis: int | tuple[int, ...] | None = None,
+    where: Any = None,
+    **torch_names: Unpack[TorchNames],
+) -> Any:
+    """Mask of exactly the k largest magnitudes of each group.
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        As in `index`.
+    k : int or array_like of int
+        How many entries to keep, 0 ≤ k ≤ live entries; an array has one count per group, in the shape that a reduction
+        over `axis` has.
+    axis, where, **torch_names
+        As in `index` (``dim`` only). Entries that are not live are never selected.
+
+    Returns
+    -------
+    numpy.ndarray or torch.Tensor, or a list of them
+        bool with the shape of `x`, exactly k True in each group; for `pooled` arrays a list with one mask per array.
+
+    Raises
+    ------
+    TypeError
+        As `index`; also if `k` is not an integer.
+    ValueError
+        As `index`; also if a count is negative or exceeds the group's live entries.
+
+    Notes
+    -----
+    Among equal magnitudes the lowest flat index is kept, as a stable sort would. NaN counts as the largest magnitude,
+    above infinity; −0 and 0 are equal. Costs about one read of `x` and one write of the mask; discrete data a second
+    look at the mask. Extra memory: the entries near the threshold, a few per cent of `x`.
+
+    Examples
+    --------
+    >>> import pqi
+    >>> pqi.topk_mask([1.0, -3.0, 2.0, 2.0], 2)
+    array([False,  True,  True, False])
+    >>> pqi.topk_mask([[5.0, 1.0], [2.0, 3.0]], [0, 1], axis=1)
+    array([[False, False],
+           [False,  True]])
+    """
+    batch = _arrays.prepare(x, axis, False, where, torch_names)
+    counts = _counts(batch, k)
+    masks, views = _arrays.empty_masks(batch)
+    _core.topk_mask(*batch.core, counts, views)
+    finished = [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=True)]
+    return finished if isinstance(x, Pooled) else finished[0]
+
+
+def topk_threshold(
+    x: Any,
+    k: Any,
+    *,
+    axis: int | tuple[int, ...] | None = None,
+    keepdims: bool = False,
+    where: Any = None,
+    **torch_names: Unpack[TorchNames],
+) -> Any:
+    """The k-th largest magnitude of each group.
+
+    Parameters
+    ----------
+    x, k
+        As in `topk_mask`.
+    axis, keepdims, where, **torch_names
+        As in `index`.
+
+    Returns
+    -------
+    float, numpy.float64, numpy.ndarray or torch.Tensor
+        float64 in the caller's kind; nan where k is 0, and where fewer than k magnitudes are numbers (NaN counts as the
+        largest).
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `topk_mask`.
+
+    Notes
+    -----
+    Costs about one read. A mask made by comparing with the threshold keeps all ties; `topk_mask` keeps exactly k.
+
+    Examples
+    --------
+    >>> import pqi
+    >>> pqi.topk_threshold([1.0, -3.0, 2.0, 2.0], 3)
+    2.0
+    """
+    batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
+    return batch.wrap(_core.topk_threshold(*batch.core, _counts(batch, k)))
+
+
+def _counts(batch: _arrays.Batch, k: Any) -> np.ndarray[Any, Any]:
+    return _check.counts(_arrays.to_numpy(k), _core.count_live(*batch.core), batch.group_shape)
