@@ -114,6 +114,12 @@ def test_a_pruned_nan_does_not_count():
     assert masked == dataclasses.replace(stats(torch.tensor([1.0, 2.0])), total=4)
 
 
+def test_a_pruned_nan_beside_zeros_is_undefined_and_not_an_error():
+    group = stats(torch.tensor([0.0, math.nan, 0.0]), mask=torch.tensor([True, False, True]))
+    assert (group.live, group.zeros) == (2, 2)
+    assert math.isnan(group.bound)
+
+
 def test_index_pairs():
     model = normalised()
     weights = {weight.name: model.get_parameter(weight.name) for weight in prunable(model)}

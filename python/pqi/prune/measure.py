@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 import pqi
@@ -24,8 +24,8 @@ def measure(
 ) -> list[GroupStats]:
     """Statistics of the live weights of each group of `batch`.
 
-    The index is clamped to its range [0, 1 − d^(1/q − 1/p)], so that rounding on equal magnitudes cannot push the bound
-    beyond d (Theorem 2; d counts the live weights).
+    Index and bound come from the array layer, which clamps them to their ranges [0, 1 − d^(1/q − 1/p)] and [0, d]: on
+    equal magnitudes rounding cannot ask for a negative count. d counts the live weights.
 
     Parameters
     ----------
@@ -46,13 +46,10 @@ def measure(
         If a live weight is NaN or infinite; the message names the tensor.
     """
     found = pqi.summary(batch.operand(weights), p, q, eta=eta, axis=batch.axis, where=batch.where(masks))
-    live, zeros = _flat(found.live), _flat(found.zeros)
-    index = _flat(found.index).double()
-    if bool((index.isnan() & (live > zeros)).any()):
-        _raise_not_finite(batch.members, weights, masks)
-    index = index.clamp(min=0).minimum(1 - live.double() ** (1 / q - 1 / p))
-    bound = _flat(pqi.retained_bound_from_index(index, live, p, q, eta=eta))
-    columns = (column.tolist() for column in (live, zeros, index, _flat(found.gini), bound))
+    columns = [_listed(column) for column in (found.live, found.zeros, found.index, found.gini, found.bound)]
+    if any(map(math.isnan, columns[2])):
+        for name in batch.members:
+            require_finite(name, weights[name].detach(), masks[name])
     return [
         GroupStats(name=name, total=batch.size, live=d, zeros=z, index=i, gini=g, bound=r)
         for name, d, z, i, g, r in zip(batch.names, *columns, strict=True)
@@ -80,11 +77,5 @@ def require_finite(name: str, values: Tensor, live: Tensor) -> None:
         raise ValueError(f"weight {name!r} must be finite, got {wrong} NaN or infinite live values")
 
 
-def _raise_not_finite(members: Sequence[str], weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    for name in members:
-        require_finite(name, weights[name].detach(), masks[name])
-
-
-def _flat(result: Any) -> Tensor:
-    """Flatten a result of any shape to one entry per group, on the CPU."""
-    return torch.as_tensor(result).reshape(-1).cpu()
+def _listed(result: Tensor) -> list[Any]:
+    return result.reshape(-1).tolist()
