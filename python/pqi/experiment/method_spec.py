@@ -115,7 +115,12 @@ class MethodSpec:
         from pqi.prune.methods import Method
 
         amount = SAP(**dict(self.values)) if self.kind == "sap" else Fraction(**dict(self.values))
-        return Method(self.slug, self.label, amount, "dense" if KINDS[self.kind].ranks_dense else "current")
+        return Method(self.slug, self.label, amount, "dense" if self.ranks_dense else "current")
+
+    @property
+    def ranks_dense(self) -> bool:
+        """Whether weights are ranked by their magnitudes in the dense network, once and for all."""
+        return KINDS[self.kind].ranks_dense
 
     @property
     def label(self) -> str:

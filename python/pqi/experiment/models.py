@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 import torch
@@ -11,17 +12,19 @@ from torch import nn
 
 def linear(input_shape: Sequence[int], classes: int) -> nn.Module:
     """Return a linear classifier: flatten, then one layer."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(input_shape), classes))
+    return mlp(input_shape, classes, hidden=())
 
 
 def mlp(input_shape: Sequence[int], classes: int, hidden: Sequence[int] = (128, 256)) -> nn.Module:
     """Return a perceptron with ReLU between its layers: flatten, `hidden` widths, classes."""
-    layers: list[nn.Module] = [nn.Flatten()]
+    layers: dict[str, nn.Module] = {"flatten": nn.Flatten()}
     width = math.prod(input_shape)
-    for units in hidden:
-        layers += [nn.Linear(width, units), nn.ReLU()]
+    for number, units in enumerate(hidden, start=1):
+        layers[f"fc{number}"] = nn.Linear(width, units)
+        layers[f"relu{number}"] = nn.ReLU()
         width = units
-    return nn.Sequential(*layers, nn.Linear(width, classes))
+    layers["classifier"] = nn.Linear(width, classes)
+    return nn.Sequential(OrderedDict(layers))
 
 
 MODELS: dict[str, Callable[[Sequence[int], int], nn.Module]] = {"linear": linear, "mlp": mlp}

@@ -76,6 +76,11 @@ class RunDirectory:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"{path} must hold the configuration of a run: {error}") from error
 
+    def environment(self) -> dict[str, str]:
+        """Return the versions that the run was started with."""
+        versions: dict[str, str] = json.loads((self.path / "environment.json").read_text(encoding="utf-8"))
+        return versions
+
     def records(self) -> list[IterationRecord]:
         """Return the records of all finished iterations; leaves the files alone.
 

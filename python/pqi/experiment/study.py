@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+import pqi
 from pqi.experiment import data, models
 from pqi.experiment.config import RunConfig
 from pqi.experiment.runs import RunDirectory
@@ -39,7 +40,7 @@ RUN_ERRORS = (ValueError, RuntimeError, OSError)
 
 
 @dataclass(frozen=True)
-class Progress:
+class Advance:
     """How far a run has come: `iteration` iterations are finished, and `epochs` epochs of the next one."""
 
     run: str
@@ -47,7 +48,7 @@ class Progress:
     epochs: int = 0
 
 
-OnProgress = Callable[[Progress], None]
+OnAdvance = Callable[[Advance], None]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Failure:
     error: Exception
 
 
-def execute(config: RunConfig, root: Path, on_progress: OnProgress) -> None:
+def execute(config: RunConfig, root: Path, on_advance: OnAdvance) -> None:
     """Run one configuration to its end in its directory under `root`, from where it was left.
 
     Raises
@@ -74,11 +75,11 @@ def execute(config: RunConfig, root: Path, on_progress: OnProgress) -> None:
     run = RunDirectory.create(root, config)
 
     def on_epoch(iteration: int, epochs: int) -> None:
-        on_progress(Progress(config.name, iteration, epochs))
+        on_advance(Advance(config.name, iteration, epochs))
 
     with run.locked(), _threads(config.threads):
         _seed_everything(config.seed)
-        on_progress(Progress(config.name, len(run.records())))
+        on_advance(Advance(config.name, len(run.records())))
         steps = run_loop(
             model,
             method,
@@ -89,10 +90,10 @@ def execute(config: RunConfig, root: Path, on_progress: OnProgress) -> None:
             storage=run,
         )
         for record in steps:
-            on_progress(Progress(config.name, record.iteration + 1))
+            on_advance(Advance(config.name, record.iteration + 1))
 
 
-def execute_all(configs: Sequence[RunConfig], root: Path, *, jobs: int, on_progress: OnProgress) -> list[Failure]:
+def execute_all(configs: Sequence[RunConfig], root: Path, *, jobs: int, on_advance: OnAdvance) -> list[Failure]:
     """Run all configurations, `jobs` at a time, and return those that failed.
 
     Ctrl-C and other exceptions of the calling thread end the workers at once; finished iterations are kept.
@@ -100,24 +101,30 @@ def execute_all(configs: Sequence[RunConfig], root: Path, *, jobs: int, on_progr
     if jobs < 1:
         raise ValueError(f"jobs must be >= 1, got {jobs}")
     if jobs == 1 or len(configs) == 1:
-        return _one_by_one(configs, root, on_progress)
-    return _side_by_side(configs, root, min(jobs, len(configs)), on_progress)
+        return _one_by_one(configs, root, on_advance)
+    return _side_by_side(configs, root, min(jobs, len(configs)), on_advance)
 
 
-def _one_by_one(configs: Sequence[RunConfig], root: Path, on_progress: OnProgress) -> list[Failure]:
-    errors = ((config, _error(partial(execute, config, root, on_progress))) for config in configs)
+def default_jobs() -> int:
+    """Return how many runs to train side by side: one per usable processor, at most 4."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, 4)
+
+
+def _one_by_one(configs: Sequence[RunConfig], root: Path, on_advance: OnAdvance) -> list[Failure]:
+    errors = ((config, _error(partial(execute, config, root, on_advance))) for config in configs)
     return [Failure(config.name, error) for config, error in errors if error is not None]
 
 
-def _side_by_side(configs: Sequence[RunConfig], root: Path, jobs: int, on_progress: OnProgress) -> list[Failure]:
+def _side_by_side(configs: Sequence[RunConfig], root: Path, jobs: int, on_advance: OnAdvance) -> list[Failure]:
     context = multiprocessing.get_context("spawn")
-    events: Queue[Progress] = context.Queue()
+    events: Queue[Advance] = context.Queue()
     others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(events,))
     try:
         futures = {executor.submit(_work, config, root): config.name for config in configs}
         while not all(future.done() for future in futures):
-            _pass_on(events, on_progress)
+            _pass_on(events, on_advance)
             _failures(futures)
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
@@ -125,16 +132,16 @@ def _side_by_side(configs: Sequence[RunConfig], root: Path, jobs: int, on_progre
             worker.terminate()
         raise
     executor.shutdown()
-    _pass_on(events, on_progress)
+    _pass_on(events, on_advance)
     return _failures(futures)
 
 
-def _pass_on(events: Queue[Progress], on_progress: OnProgress) -> None:
+def _pass_on(events: Queue[Advance], on_advance: OnAdvance) -> None:
     """Wait a moment for news from the workers and hand on what there is."""
     try:
         event = events.get(timeout=0.1)
         while True:
-            on_progress(event)
+            on_advance(event)
             event = events.get_nowait()
     except Empty:
         return
@@ -155,10 +162,10 @@ def _error(run: Callable[[], None]) -> Exception | None:
     return None
 
 
-_events: Queue[Progress] | None = None
+_events: Queue[Advance] | None = None
 
 
-def _start_worker(events: Queue[Progress]) -> None:
+def _start_worker(events: Queue[Advance]) -> None:
     global _events  # noqa: PLW0603 - the only way to hand a queue to a pool's workers
     _events = events
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -186,9 +193,12 @@ def _seed_everything(seed: int) -> None:
 
 @contextmanager
 def _threads(count: int) -> Iterator[None]:
+    """Hold torch and pqi to `count` threads; only torch's results may depend on it."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
+    pqi.set_num_threads(count)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+        pqi.set_num_threads(0)

@@ -1,0 +1,5 @@
+"""``python -m pqi``: the command ``pqindex``."""
+
+from pqi.cli import main
+
+raise SystemExit(main())
