@@ -59,9 +59,9 @@ def test_exponents_of_power_means(exponents: list[float]) -> None:
 @pytest.mark.parametrize("eta", [-1.0, -1e-9, math.nan])
 def test_eta(eta: float) -> None:
     for call in (P.retained_bound, P.summary):
-        with pytest.raises(ValueError, match=f"eta must be >= 0, got {eta}"):
+        with pytest.raises(ValueError, match=rf"eta must be >= 0.*, got {eta}"):
             call(X, eta=eta)
-    with pytest.raises(ValueError, match=f"eta must be >= 0, got {eta}"):
+    with pytest.raises(ValueError, match=rf"eta must be >= 0.*, got {eta}"):
         P.retained_bound_from_index(0.5, 10, eta=eta)
 
 
@@ -69,18 +69,18 @@ def test_eta(eta: float) -> None:
 class TestK:
     def test_out_of_range(self, call: Callable[..., Any]) -> None:
         for k in (-1, 13):
-            with pytest.raises(ValueError, match=rf"k must .*, got {k}"):
+            with pytest.raises(ValueError, match=rf"k must .*, got (k=)?{k}\b"):
                 call(X, k)
         for k in (-1, 5):
-            with pytest.raises(ValueError, match=rf"k must .*, got {k}"):
+            with pytest.raises(ValueError, match=rf"k must .*, got (k=)?{k}\b"):
                 call(X, k, axis=1)
-            with pytest.raises(ValueError, match=rf"k must .*, got {k}"):
+            with pytest.raises(ValueError, match=rf"k must .*, got (k=)?{k}\b"):
                 call(X, np.array([1, k, 0]), axis=1)
 
     def test_masked_entries_do_not_count(self, call: Callable[..., Any]) -> None:
-        with pytest.raises(ValueError, match=r"k must .*, got 7"):
+        with pytest.raises(ValueError, match=r"k must .*, got (k=)?7\b"):
             call(X, 7, where=X < 6)
-        with pytest.raises(ValueError, match=r"k must .*, got 3"):
+        with pytest.raises(ValueError, match=r"k must .*, got (k=)?3\b"):
             call(X, [2, 3, 0], axis=1, where=X < 6)
 
     @pytest.mark.parametrize("k", [2.5, "2", None, [1.0, 2.0, 3.0]])
@@ -161,8 +161,6 @@ def test_torch_input() -> None:
     x = torch.ones(3, 4)
     with pytest.raises(TypeError, match="dim"):
         P.index(x, axis=0, dim=0)
-    with pytest.raises(TypeError, match="keepdim"):
-        P.index(x, dim=0, keepdim=True, keepdims=True)
     with pytest.raises(TypeError, match="x must .*dtype"):
         P.index(x.to(torch.complex64))
     with pytest.raises(TypeError, match="x must"):
@@ -179,18 +177,25 @@ def test_pool_of_no_arrays(arrays: Any) -> None:
         P.index(P.pooled(arrays))
 
 
+def test_masked_arrays() -> None:
+    """The mask of a numpy.ma array is not ours to drop in silence."""
+    with pytest.raises(TypeError, match="x must not be a masked array"):
+        P.index(np.ma.masked_greater(X, 5))
+
+
 def test_d_of_retained_bound_from_index() -> None:
     with pytest.raises(ValueError, match="d must be >= 0, got -1"):
         P.retained_bound_from_index(0.5, -1)
 
 
 def test_isa_and_threads() -> None:
-    with pytest.raises(ValueError, match=r"name must .*, got '?avx9'?"):
+    with pytest.raises(ValueError, match=r"(name|isa) must .*, got 'avx9'"):
         P.use_isa("avx9")
-    for n in (0, -2):
-        with pytest.raises(ValueError, match=rf"n must be >= 1, got {n}"):
-            P.set_num_threads(n)
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="name must be a string, got 3"):
+        P.use_isa(3)
+    with pytest.raises(ValueError, match="threads must be >= 0.*, got -2"):
+        P.set_num_threads(-2)
+    with pytest.raises(TypeError, match="threads must be an integer, got 'many'"):
         P.set_num_threads("many")
 
 

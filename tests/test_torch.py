@@ -85,7 +85,7 @@ def test_memory_is_shared_with_the_tensor() -> None:
 def test_inference_tensors_and_no_grad() -> None:
     with torch.inference_mode():
         t = torch.arange(10.0)
-        expected = float(pqi.index(np.arange(10.0)))
+        expected = float(pqi.index(np.arange(10, dtype=np.float32)))
         assert float(pqi.index(t)) == expected
     with torch.no_grad():
         assert float(pqi.index(torch.arange(10.0))) == expected
