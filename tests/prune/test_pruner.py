@@ -1,6 +1,7 @@
 """Pruning steps against a brute-force reference, and the contract of `Pruner`."""
 
 import copy
+import dataclasses
 import fractions
 import math
 
@@ -144,6 +145,25 @@ def test_constant_weights_lose_nothing_under_sap_and_an_exact_share_under_a_frac
         assert Pruner(model).step().pruned == 0
         assert Pruner(model, amount=Fraction(0.3)).step().pruned == 30
         assert model.weight.reshape(-1)[:70].all(), "ties keep the lowest flat index"
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_pruned_weights_stay_pruned_whatever_the_ranking(scope):
+    pruner = Pruner(Everything(), amount=Fraction(0.2), scope=scope)
+    for _ in range(4):
+        before = pruner.masks
+        report = pruner.step(rank_by={name: torch.rand(weight.shape) for name, weight in pruner.weights().items()})
+        assert not any((pruner.masks[name] & ~mask).any() for name, mask in before.items())
+        assert report.remaining == sum(group.live - group.pruned for group in report.groups) == pruner.remaining
+
+
+@pytest.mark.parametrize(("count", "pruned"), [(-3, 0), (1000, 40)])
+def test_counts_of_any_amount_are_clamped(count, pruned):
+    class Wild(SAP):
+        def quota(self, group):
+            return dataclasses.replace(super().quota(group), count=count)
+
+    assert Pruner(nn.Linear(10, 4), amount=Wild()).step().pruned == pruned
 
 
 def test_four_bit_weights_lose_the_exact_share():

@@ -7,6 +7,7 @@ point ⌊d·P⌋ is wrong for some d, as in ⌊100 × .57⌋ = 56. A float stand
 from __future__ import annotations
 
 import fractions
+import functools
 import math
 from dataclasses import dataclass
 from typing import Protocol
@@ -103,10 +104,11 @@ class SAP:
         d = group.live
         if d == 0 or math.isnan(group.bound):
             return Quota(0, math.nan, clamped=False)
-        bound = fractions.Fraction(min(max(group.bound, 0.0), float(d)))
-        suggested = exact(self.gamma) * (d - bound)
+        bound = min(max(group.bound, 0.0), float(d))
+        suggested = exact(self.gamma) * (d - fractions.Fraction(bound))
         allowed = exact(self.beta) * d
-        return Quota(math.floor(min(suggested, allowed)), float(suggested / d), clamped=suggested > allowed)
+        clamped = suggested > allowed
+        return Quota(math.floor(allowed if clamped else suggested), self.gamma * (1 - bound / d), clamped)
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ class Fraction:
         return Quota(math.floor(share * group.live), float(share), clamped=False)
 
 
+@functools.lru_cache
 def exact(value: object) -> fractions.Fraction:
     """Return the rational number that `value` prints as.
 
