@@ -42,7 +42,6 @@ std::vector<View> views(const Arrays& arrays) {
 }
 
 cpu::Groups groups_of(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  if (arrays.empty()) throw py::value_error("arrays must not be empty");
   if (axes && arrays.size() != 1) throw py::value_error("axes go with one array");
   if (!masks.empty() && masks.size() != arrays.size()) throw py::value_error("masks must match the arrays one to one");
   for (size_t i = 0; i < masks.size(); ++i)
@@ -169,8 +168,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = PQI_VERSION;
   m.doc() = "Kernels of pqi on the CPU. Private: use the functions of pqi.";
   py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
-      .def_static("of_numpy", &view_of_numpy, py::arg("array"))
-      .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"))
+      .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
+      .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"), py::arg("name"))
       .def_property_readonly("shape",
                              [](const ArrayView& array) {
                                py::tuple shape(array.view.ndim);

@@ -59,22 +59,22 @@ std::optional<DType> dtype_of(DLDataType type) {
   }
 }
 
-[[noreturn]] void refuse_dtype(const std::string& name) {
+[[noreturn]] void refuse_dtype(const std::string& name, const std::string& found) {
   throw py::type_error(
-      "x must hold real numbers (float64/32/16, bfloat16, float8 e4m3fn/e5m2, integers or bool), got " + name);
+      name + " must hold real numbers (float64/32/16, bfloat16, float8 e4m3fn/e5m2, integers or bool), got " + found);
 }
 
-View view_of(const DLTensor& tensor) {
+View view_of(const DLTensor& tensor, const std::string& name) {
   const std::optional<DType> dtype = dtype_of(tensor.dtype);
   if (!dtype)
-    refuse_dtype("DLPack type code " + std::to_string(tensor.dtype.code) + " with " +
-                 std::to_string(tensor.dtype.bits) + " bits");
+    refuse_dtype(name, "DLPack type code " + std::to_string(tensor.dtype.code) + " with " +
+                           std::to_string(tensor.dtype.bits) + " bits");
   if (tensor.device.device_type != kDLCPU && tensor.device.device_type != kDLCUDAHost &&
       tensor.device.device_type != kDLROCMHost)
-    throw py::type_error("x must lie in memory that the CPU can read, got DLPack device type " +
+    throw py::type_error(name + " must lie in memory that the CPU can read, got DLPack device type " +
                          std::to_string(tensor.device.device_type) + "; copy it to the CPU first");
   if (tensor.ndim > max_dims)
-    throw py::value_error("x must have at most " + std::to_string(max_dims) + " dimensions, got " +
+    throw py::value_error(name + " must have at most " + std::to_string(max_dims) + " dimensions, got " +
                           std::to_string(tensor.ndim));
   View view;
   view.dtype = *dtype;
@@ -91,9 +91,9 @@ View view_of(const DLTensor& tensor) {
 
 // Takes the capsule's tensor over; its deleter runs when the view's owner goes.
 template <class Managed>
-ArrayView adopt(py::capsule capsule, const char* used_name) {
+ArrayView adopt(py::capsule capsule, const char* used_name, const std::string& name) {
   auto* managed = static_cast<Managed*>(capsule.get_pointer());
-  ArrayView result{view_of(managed->dl_tensor), {}, true};
+  ArrayView result{view_of(managed->dl_tensor, name), {}, true};
   capsule.set_name(used_name);
   result.owner = py::capsule(managed, [](void* pointer) {
     auto* owned = static_cast<Managed*>(pointer);
@@ -104,13 +104,13 @@ ArrayView adopt(py::capsule capsule, const char* used_name) {
 
 }  // namespace
 
-ArrayView view_of_numpy(const py::array& array) {
+ArrayView view_of_numpy(const py::array& array, const std::string& name) {
   const py::dtype type = array.dtype();
   std::optional<DType> dtype = dtype_of(type.kind(), type.itemsize());
   if (!dtype) dtype = dtype_named(py::str(type.attr("name")));
-  if (!dtype) refuse_dtype("dtype " + std::string(py::str(type)));
+  if (!dtype) refuse_dtype(name, "dtype " + std::string(py::str(type)));
   if (type.byteorder() == '>')
-    throw py::type_error("x must be in native byte order, got dtype " + std::string(py::str(type)));
+    throw py::type_error(name + " must be in native byte order, got dtype " + std::string(py::str(type)));
   ArrayView result{{}, array, array.writeable()};
   View& view = result.view;
   view.data = static_cast<const char*>(array.data());
@@ -119,20 +119,21 @@ ArrayView view_of_numpy(const py::array& array) {
   return result;
 }
 
-ArrayView view_of_dlpack(const py::capsule& capsule) {
-  const std::string name = capsule.name() != nullptr ? capsule.name() : "";
-  if (name == "dltensor_versioned") {
+ArrayView view_of_dlpack(const py::capsule& capsule, const std::string& name) {
+  const std::string capsule_name = capsule.name() != nullptr ? capsule.name() : "";
+  if (capsule_name == "dltensor_versioned") {
     const auto* managed = static_cast<const DLManagedTensorVersioned*>(capsule.get_pointer());
     if (managed->version.major != DLPACK_MAJOR_VERSION)
-      throw py::type_error("x must speak DLPack 1.x, got " + std::to_string(managed->version.major) + "." +
+      throw py::type_error(name + " must speak DLPack 1.x, got " + std::to_string(managed->version.major) + "." +
                            std::to_string(managed->version.minor));
     const bool writable = (managed->flags & DLPACK_FLAG_BITMASK_READ_ONLY) == 0;
-    ArrayView result = adopt<DLManagedTensorVersioned>(capsule, "used_dltensor_versioned");
+    ArrayView result = adopt<DLManagedTensorVersioned>(capsule, "used_dltensor_versioned", name);
     result.writable = writable;
     return result;
   }
-  if (name == "dltensor") return adopt<DLManagedTensor>(capsule, "used_dltensor");
-  throw py::type_error("x.__dlpack__() must return a DLPack capsule that nobody used yet, got '" + name + "'");
+  if (capsule_name == "dltensor") return adopt<DLManagedTensor>(capsule, "used_dltensor", name);
+  throw py::type_error(name + ".__dlpack__() must return a DLPack capsule that nobody used yet, got '" + capsule_name +
+                       "'");
 }
 
 }  // namespace pqi

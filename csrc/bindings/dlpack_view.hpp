@@ -4,6 +4,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <string>
+
 #include "../pqi/view.hpp"
 
 namespace pqi {
@@ -15,10 +17,11 @@ struct ArrayView {
   bool writable = false;
 };
 
-// Any numpy array whose dtype is one of ours, ml_dtypes' included, in native byte order.
-ArrayView view_of_numpy(const pybind11::array& array);
+// `name` is the argument that an error message speaks of. Any numpy array whose dtype is one of ours, ml_dtypes'
+// included, in native byte order.
+ArrayView view_of_numpy(const pybind11::array& array, const std::string& name);
 
 // A DLPack capsule of either protocol, on a device whose memory the CPU can read. Consumes the capsule.
-ArrayView view_of_dlpack(const pybind11::capsule& capsule);
+ArrayView view_of_dlpack(const pybind11::capsule& capsule, const std::string& name);
 
 }  // namespace pqi

@@ -97,10 +97,11 @@ PQI_HD double scale_by_power_of_two(double x, int64_t k) {
   return x * exact_power_of_two(int(k));
 }
 
-// floor(log2 x) of a positive finite double, kept within ±1000 so that 2^±scale is a normal number.
+// floor(log2 x) of a positive finite double; 1024 for infinity and NaN.
 PQI_HD int binade(double x) {
-  const int exponent = int((bits_as<uint64_t>(x) >> 52) & 0x7ff) - 1023;
-  return exponent < -1000 ? -1000 : (exponent > 1000 ? 1000 : exponent);
+  const bool tiny = x < 0x1p-1022;
+  const int exponent = int(bits_as<uint64_t>(tiny ? x * 0x1p54 : x) >> 52 & 0x7ff) - 1023;
+  return tiny ? exponent - 54 : exponent;
 }
 
 // How an exponent is summed: ½, 1 and 2 have kernels of their own.
@@ -113,10 +114,13 @@ PQI_HD PowerKind power_kind(double r) {
 // Sums of float32 powers stay within float64 at the pivot's scale up to this exponent (277 binades · 3.5 < 1,000).
 inline constexpr double widest_float_exponent = 3.5;
 
-// float32, exponents ½, 1, 2: the elements are scaled in float32, so the scale stops where its power of two does.
-PQI_HD int float_scale(int binade) { return binade < -126 ? -126 : (binade > 126 ? 126 : binade); }
+// Exponents ½, 1, 2: elements are multiplied by 2^−scale in their own type, so the scale stops where that power does.
+PQI_HD int scale_of(float, int binade) { return binade < -126 ? -126 : (binade > 126 ? 126 : binade); }
+PQI_HD int scale_of(double, int binade) { return binade < -1000 ? -1000 : (binade > 1000 ? 1000 : binade); }
 
-// float64 (and float32 beyond 3.5): a chunk keeps the pivot's scale while its largest magnitude is this near.
+// float64 (and float32 beyond 3.5): a chunk keeps the pivot's scale while its largest magnitude is this near. With
+// exponents up to 500 a chunk's sum then stays below 2^1013.
+inline constexpr double widest_exponent = 500.0;
 PQI_HD bool near_pivot(int largest, int pivot, double r) {
   const double distance = largest > pivot ? double(largest - pivot) : double(pivot - largest);
   return distance * (r > 2.0 ? r : 2.0) <= 500.0;

@@ -69,48 +69,50 @@ def _foreign_kind(x: Any) -> Kind:
     build = getattr(namespace, "from_dlpack", None)
     if build is None:
         return _NUMPY
-    return Kind(lambda value: build(np.asarray(value)), lambda values: build(values), _empty_bool)
+    return Kind(lambda value: build(np.asarray(value)), build, _empty_bool)
 
 
-def _torch_view(x: Any) -> View:
+def _torch_view(x: Any, name: str = "x") -> View:
     torch = _torch()
     if x.layout != torch.strided:
-        _check.refuse_array(f"be a strided tensor, got layout {x.layout}; pass x.to_dense() or x.values()")
+        _check.refuse_array(name, f"be a strided tensor, got layout {x.layout}; pass x.to_dense() or x.values()")
     if x.device.type != "cpu":
-        _check.refuse_array(f"lie on the CPU, got device {x.device}; pass x.cpu()")
+        _check.refuse_array(name, f"lie on the CPU, got device {x.device}; pass x.cpu()")
     if x.dtype.is_complex or x.is_quantized:
-        _check.refuse_array(f"hold real numbers, got dtype {x.dtype}")
-    return View.of_dlpack(x.detach().resolve_neg().__dlpack__())
+        _check.refuse_array(name, f"hold real numbers, got dtype {x.dtype}")
+    return View.of_dlpack(x.detach().resolve_neg().__dlpack__(), name)
 
 
-def _numpy_view(x: Any) -> View:
+def _numpy_view(x: Any, name: str = "x") -> View:
     if isinstance(x, np.ma.MaskedArray):
-        _check.refuse_array("not be a masked array; pass x.data with where=~x.mask")
+        _check.refuse_array(name, "not be a masked array; pass x.data with where=~x.mask")
     try:
         array = np.asarray(x)
     except ValueError as error:
-        _check.refuse_array(f"be an array or a sequence of numbers of one shape ({error})")
-    return View.of_numpy(array)
+        _check.refuse_ragged(name, error)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return View.of_numpy(array, name)
 
 
-def _foreign_view(x: Any) -> View:
+def _foreign_view(x: Any, name: str = "x") -> View:
     try:
         capsule = x.__dlpack__(max_version=(1, 0))
     except TypeError:
         capsule = x.__dlpack__()
-    return View.of_dlpack(capsule)
+    return View.of_dlpack(capsule, name)
 
 
-def _view_and_kind(x: Any) -> tuple[View, Kind]:
+def _view_and_kind(x: Any, name: str) -> tuple[View, Kind]:
     if isinstance(x, (np.ndarray, np.generic)):
-        return _numpy_view(x), _NUMPY
+        return _numpy_view(x, name), _NUMPY
     if is_torch(x):
-        return _torch_view(x), _torch_kind()
+        return _torch_view(x, name), _torch_kind()
     if hasattr(x, "__dlpack__"):
-        return _foreign_view(x), _foreign_kind(x)
+        return _foreign_view(x, name), _foreign_kind(x)
     if isinstance(x, (list, tuple, int, float, range)):
-        return _numpy_view(x), _PYTHON
-    return _numpy_view(x), _NUMPY
+        return _numpy_view(x, name), _PYTHON
+    return _numpy_view(x, name), _NUMPY
 
 
 def _mask_view(where: Any, shape: tuple[int, ...]) -> View:
@@ -123,11 +125,11 @@ def _mask_view(where: Any, shape: tuple[int, ...]) -> View:
         _check.mask_shape(found, shape)
     if is_torch(where):
         _check.mask_dtype(where.dtype is _torch().bool, where.dtype)
-        return _torch_view(where.expand(shape))
+        return _torch_view(where.expand(shape), "where")
     array = np.from_dlpack(where) if not isinstance(where, np.ndarray) and hasattr(where, "__dlpack__") else where
     array = np.asarray(array)
     _check.mask_dtype(array.dtype == np.bool_, array.dtype)
-    return View.of_numpy(np.broadcast_to(array, shape))
+    return View.of_numpy(np.broadcast_to(array, shape), "where")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,7 @@ def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchName
         return _prepare_pooled(x, axis, _check.flag("keepdims", keepdims), where)
     axis, keepdims = _check.torch_names(axis, keepdims, dict(torch_names or {}), is_torch=is_torch(x))
     keepdims = _check.flag("keepdims", keepdims)
-    view, kind = _view_and_kind(x)
+    view, kind = _view_and_kind(x, "x")
     axes = _check.axes(axis, len(view.shape))
     masks = [] if where is None else [_mask_view(where, view.shape)]
     plain = _reduced(view.shape, axes, keepdims=False)
@@ -174,20 +176,20 @@ def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchName
 
 def _prepare_pooled(x: Pooled, axis: Any, keepdims: bool, where: Any) -> Batch:
     _check.pooled_has_no_axes(axis, keepdims)
-    pairs = [_view_and_kind(array) for array in x.arrays]
+    pairs = [_view_and_kind(array, f"arrays[{i}]") for i, array in enumerate(x.arrays)]
     views = [view for view, _ in pairs]
     masks = []
     if where is not None:
         given = where.arrays if isinstance(where, Pooled) else _check.masks_match(where, len(views))
         _check.masks_match(given, len(views))
         masks = [_mask_view(mask, view.shape) for mask, view in zip(given, views, strict=True)]
-    return Batch(views, masks, None, [kind for _, kind in pairs], (), ())
+    return Batch(views, masks, None, [kind for _, kind in pairs] or [_NUMPY], (), ())
 
 
 def empty_masks(batch: Batch) -> tuple[list[Any], list[View]]:
     """An uninitialised mask for each input array, in its kind, and the core's view of it."""
-    masks = [kind.empty_mask(view.shape) for kind, view in zip(batch.kinds, batch.views, strict=True)]
-    return masks, [_torch_view(mask) if is_torch(mask) else View.of_numpy(mask) for mask in masks]
+    masks = [kind.empty_mask(view.shape) for kind, view in zip(batch.kinds, batch.views, strict=False)]
+    return masks, [_torch_view(mask, "out") if is_torch(mask) else View.of_numpy(mask, "out") for mask in masks]
 
 
 def finish_mask(mask: Any, kind: Kind) -> Any:

@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+WIDEST_EXPONENT = 500.0  # as in csrc/pqi/reduction.hpp
+
 
 def _real(name: str, value: Any) -> float:
     if isinstance(value, (bool, np.bool_, str, bytes, complex)):
@@ -23,7 +25,14 @@ def exponent(name: str, value: Any) -> float:
     """A norm's exponent: a positive finite number."""
     number = _real(name, value)
     if not 0.0 < number < math.inf:
-        raise ValueError(f"{name} must satisfy 0 < {name} < inf, got {name}={number}")
+        raise ValueError(f"{name} must be finite and > 0, got {number}")
+    return _within_reach(name, number)
+
+
+def _within_reach(name: str, number: float) -> float:
+    """Sums of higher powers leave float64's range whatever their scale."""
+    if number > WIDEST_EXPONENT:
+        raise ValueError(f"{name} must be at most {WIDEST_EXPONENT:g}, got {number}")
     return number
 
 
@@ -32,7 +41,7 @@ def exponent_pair(p: Any, q: Any) -> tuple[float, float]:
     low, high = _real("p", p), _real("q", q)
     if not 0.0 < low < high < math.inf:
         raise ValueError(f"p must satisfy 0 < p < q, got p={low}, q={high}")
-    return low, high
+    return low, _within_reach("q", high)
 
 
 def exponents(name: str, values: Any) -> list[float]:
@@ -49,7 +58,7 @@ def eta(value: Any) -> float:
     """The tail ratio of Theorem 2."""
     number = _real("eta", value)
     if not 0.0 <= number < math.inf:
-        raise ValueError(f"eta must satisfy 0 <= eta < inf, got eta={number}")
+        raise ValueError(f"eta must be >= 0, got {number}")
     return number
 
 
@@ -81,16 +90,18 @@ def axes(axis: Any, ndim: int) -> tuple[int, ...] | None:
 
 def torch_names(axis: Any, keepdims: Any, names: dict[str, Any], *, is_torch: bool) -> tuple[Any, Any]:
     """Resolve torch's `dim` and `keepdim` into `axis` and `keepdims`."""
-    for name in names:
+    for name, value in names.items():
         if name not in ("dim", "keepdim"):
             raise TypeError(f"unexpected keyword argument {name!r}")
         if not is_torch:
-            raise TypeError(f"{name} is torch's name and goes with torch tensors, got {name}={names[name]!r}")
+            raise TypeError(f"{name} is torch's name and goes with torch tensors, got {name}={value!r}")
     if "dim" in names:
         if axis is not None:
             raise TypeError(f"dim and axis must not both be given, got dim={names['dim']!r}, axis={axis!r}")
         axis = names["dim"]
     if "keepdim" in names:
+        if keepdims is not False:
+            raise TypeError(f"keepdim and keepdims must not both be given, got keepdim={names['keepdim']!r}, {keepdims=}")
         keepdims = names["keepdim"]
     return axis, keepdims
 
@@ -102,13 +113,10 @@ def pooled_has_no_axes(axis: Any, keepdims: bool) -> None:
 
 
 def pooled_arrays(arrays: Any) -> list[Any]:
-    """At least one array."""
+    """Any iterable of arrays but a string or a single array's rows by mistake."""
     if isinstance(arrays, (str, bytes)) or not isinstance(arrays, Iterable):
         raise TypeError(f"arrays must be an iterable of arrays, got {type(arrays).__name__}")
-    listed = list(arrays)
-    if not listed:
-        raise ValueError("arrays must hold at least one array, got none")
-    return listed
+    return list(arrays)
 
 
 def masks_match(where: Any, count: int) -> list[Any]:
@@ -143,7 +151,7 @@ def counts(k: Any, live: np.ndarray[Any, Any], group_shape: tuple[int, ...]) -> 
     if wrong.size:
         first = int(wrong[0])
         place = f" in group {first}" if flat.size > 1 else ""
-        raise ValueError(f"k must satisfy 0 <= k <= {int(live[first])} (live entries), got k={int(flat[first])}{place}")
+        raise ValueError(f"k must satisfy 0 <= k <= {int(live[first])} (live entries), got {int(flat[first])}{place}")
     return flat.astype(np.uint64)
 
 
@@ -165,9 +173,14 @@ def name_of_isa(value: Any) -> str:
     return value
 
 
-def refuse_array(reason: str) -> NoReturn:
+def refuse_array(name: str, rule: str) -> NoReturn:
     """Refuse an input that holds no real numbers the core can read."""
-    raise TypeError(f"x must {reason}")
+    raise TypeError(f"{name} must {rule}")
+
+
+def refuse_ragged(name: str, reason: object) -> NoReturn:
+    """Refuse nested sequences that are no array."""
+    raise ValueError(f"{name} must be an array or nested sequences of one shape, got one where {reason}")
 
 
 def indices_and_lengths(index: np.ndarray[Any, Any], d: np.ndarray[Any, Any]) -> tuple[Any, Any]:

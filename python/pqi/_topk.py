@@ -66,7 +66,7 @@ def topk_mask(
     counts = _counts(batch, k)
     masks, views = _arrays.empty_masks(batch)
     _core.topk_mask(*batch.core, counts, views)
-    finished = [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=True)]
+    finished = [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=False)]
     return finished if isinstance(x, Pooled) else finished[0]
 
 

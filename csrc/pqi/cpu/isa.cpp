@@ -29,7 +29,7 @@ const Kernels* find(const std::string& name) {
     if (candidate.supported() && (name == "auto" || name == candidate.table->name)) return candidate.table;
   std::string usable;
   for (const std::string& other : usable_isas()) usable += (usable.empty() ? "" : ", ") + other;
-  throw std::invalid_argument("isa must be auto or one usable on this processor (" + usable + "), got '" + name + "'");
+  throw std::invalid_argument("name must be auto or one usable on this processor (" + usable + "), got '" + name + "'");
 }
 
 std::atomic<const Kernels*> current{nullptr};

@@ -69,7 +69,8 @@ class ChunkSummer {
 
   void add(const double* x, size_t n, int pivot, PowerSum* sums) {
     if (plan_.special != 0) {
-      const int scale = near_pivot(largest_binade(x, n), pivot, 2.0) ? pivot : largest_binade(x, n);
+      const int largest = largest_binade(x, n);
+      const int scale = scale_of(0.0, near_pivot(largest, pivot, 2.0) ? pivot : largest);
       double out[3];
       kernels_.special_double(plan_.special, x, n, exact_power_of_two(-scale), out);
       merge_special(out, scale, sums);
@@ -85,12 +86,12 @@ class ChunkSummer {
 
   void special_float(const float* x, size_t n, int pivot, PowerSum* sums) {
     double out[3] = {};
-    int scale = float_scale(pivot);
+    int scale = scale_of(0.0f, pivot);
     kernels_.special_float(plan_.special, x, n, float(exact_power_of_two(-scale)), out);
     if (!((out[0] + out[1] + out[2]) - (out[0] + out[1] + out[2]) == 0.0)) {
       float largest = 0.0f;
       for (size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
-      scale = float_scale(binade(double(largest)));
+      scale = scale_of(0.0f, binade(double(largest)));
       kernels_.special_float(plan_.special, x, n, float(exact_power_of_two(-scale)), out);
     }
     merge_special(out, scale, sums);
