@@ -123,6 +123,7 @@ def test_nan_at_a_pruned_place_becomes_zero(model, held):
         model[0].weight[0, 1] = math.inf
     masks = held.get()
     masks["0.weight"][0, :2] = False
+    held.set(masks)
     assert held.revived() == {"0.weight": 2}
     held.apply()
     assert model[0].weight[0, :2].tolist() == [0, 0]
@@ -196,11 +197,33 @@ def test_tied_weights_stay_tied_and_are_masked_in_both_places():
     assert not model.head.weight[~pruner.masks["embedding.weight"]].any()
 
 
-def test_masks_survive_a_change_of_dtype(model, held):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_masks_survive_a_change_of_dtype(model, held, dtype):
     held.set(random_masks(held))
-    model.to(torch.bfloat16)
+    held.apply()
+    before = model.get_parameter("0.weight").detach().clone()
+    model.to(dtype)
+    nn.init.ones_(model.get_parameter("4.weight"))
     held.apply()
     assert held.revived() == {}
+    assert torch.equal(model.get_parameter("0.weight"), before.to(dtype)), "live weights keep their bits"
+
+
+def test_other_layouts_in_memory_are_masked_alike():
+    model = nn.Conv2d(4, 6, 3)
+    held = HeldMasks(model, ["weight"])
+    masks = random_masks(held)
+    held.set(masks)
+    expected = model.weight.detach() * masks["weight"]
+    model.weight.data = model.weight.data.to(memory_format=torch.channels_last)
+    held.apply()
+    assert torch.equal(model.weight, expected)
+
+
+def test_dense_weights_are_not_touched(model, held):
+    versions = [weight._version for weight in held.weights().values()]
+    held.apply()
+    assert [weight._version for weight in held.weights().values()] == versions
 
 
 def test_a_learning_rate_schedule_does_not_interfere(model, held):

@@ -15,11 +15,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
+WORDS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""The integer type of each width in bytes: −1 has all bits set."""
+
 
 class HeldMasks:
     """Boolean masks of some parameters of a model (True = live), and the hooks that hold them.
 
-    Masks follow their weights between devices. A copied or unpickled object is not attached to any optimizer.
+    Masks follow their weights between devices. A copied or unpickled object is not attached to any optimizer. Holding a
+    tensor costs one word per weight, of the weight's own width, and next to no time; a tensor that is all live costs
+    nothing.
 
     Parameters
     ----------
@@ -31,6 +36,8 @@ class HeldMasks:
     def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
         self.model = model
         self._masks = {name: torch.ones_like(model.get_parameter(name), dtype=torch.bool) for name in names}
+        self._pruned: list[str] = []
+        self._words: dict[tuple[str, torch.device, torch.dtype], Tensor] = {}
         self._handles: list[RemovableHandle] = []
 
     def weights(self) -> dict[str, nn.Parameter]:
@@ -38,7 +45,7 @@ class HeldMasks:
         return {name: self.model.get_parameter(name) for name in self._masks}
 
     def get(self) -> dict[str, Tensor]:
-        """Return the masks, each on its weight's device."""
+        """Return the masks, each on its weight's device; not to be written to."""
         for name, weight in self.weights().items():
             self._masks[name] = self._masks[name].to(weight.device)
         return dict(self._masks)
@@ -60,20 +67,20 @@ class HeldMasks:
                     f"got {masks[name].dtype} of shape {tuple(masks[name].shape)}"
                 )
         self._masks = {name: masks[name].to(weight.device, copy=True) for name, weight in weights.items()}
+        self._pruned = [name for name, mask in self._masks.items() if not mask.all()]
+        self._words = {}
 
-    @torch.no_grad()
     def apply(self) -> None:
         """Set pruned weights to zero in place, NaN and inf included."""
-        masks = self.get()
-        for name, weight in self.weights().items():
-            weight.masked_fill_(~masks[name], 0)
+        for name in self._pruned:
+            self._clear(name, self.model.get_parameter(name))
 
     def mask_gradients(self) -> None:
         """Set the gradients of pruned weights to zero in place; sparse gradients are left as they are."""
-        masks = self.get()
-        for name, weight in self.weights().items():
-            if weight.grad is not None and weight.grad.layout is torch.strided:
-                weight.grad.masked_fill_(~masks[name], 0)
+        for name in self._pruned:
+            gradient = self.model.get_parameter(name).grad
+            if gradient is not None and gradient.layout is torch.strided:
+                self._clear(name, gradient)
 
     def revived(self) -> dict[str, int]:
         """How many pruned weights are not zero, for each tensor that has any."""
@@ -100,6 +107,14 @@ class HeldMasks:
             handle.remove()
         self._handles = []
 
+    def _clear(self, name: str, tensor: Tensor) -> None:
+        """Set pruned entries to +0 by their bits: right for NaN and inf, and far faster than a masked fill."""
+        bits = tensor.detach().view(WORDS[tensor.element_size()])
+        key = (name, bits.device, bits.dtype)
+        if key not in self._words:
+            self._words[key] = torch.empty_like(bits).copy_(self._masks[name]).neg_()
+        bits.bitwise_and_(self._words[key])
+
     def _before_step(self, *_: Any) -> None:
         self.mask_gradients()
 
@@ -107,7 +122,7 @@ class HeldMasks:
         self.apply()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handles": []}
+        return {**self.__dict__, "_words": {}, "_handles": []}
 
 
 def pack(masks: Mapping[str, Tensor]) -> dict[str, Tensor]:

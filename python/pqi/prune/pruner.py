@@ -91,8 +91,8 @@ class Pruner:
     def masks(self) -> dict[str, Tensor]:
         """Masks by ``state_dict`` key, bool, True = live, each on its weight's device.
 
-        Assigning copies all of them; weights change with the next `apply` or `rewind`. Names, shapes and dtype must
-        agree (ValueError).
+        To change them, assign them (they are copied) instead of writing into them; weights change with the next
+        `apply` or `rewind`. Names, shapes and dtype must agree (ValueError).
         """
         return self._held.get()
 
