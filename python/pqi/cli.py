@@ -205,7 +205,7 @@ def _add_prune(parser: argparse.ArgumentParser, *, seeds: Sequence[int], out: Pa
         "--out", type=Path, metavar="DIR", default=out, help=f"directory of the runs (default {out or 'runs/PRESET'})"
     )
     where.add_argument(
-        "--jobs", type=int, metavar=NUMBER, help="runs side by side (default one per processor, at most 4)"
+        "--jobs", type=_jobs, metavar=NUMBER, help="runs side by side (default one per processor, at most 4)"
     )
     where.add_argument(
         "--threads", type=int, metavar=NUMBER, default=1, help="threads of each run; part of the settings (default 1)"
@@ -228,6 +228,13 @@ def _method(text: str) -> MethodSpec:
         return MethodSpec.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _jobs(text: str) -> int:
+    jobs = int(text)
+    if jobs < 1:
+        raise argparse.ArgumentTypeError(f"jobs must be >= 1, got {jobs}")
+    return jobs
 
 
 def _complain(message: str) -> int:

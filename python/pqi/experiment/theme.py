@@ -30,21 +30,21 @@ LIGHT = Theme(
     background="#ffffff",
     text="#24292f",
     grid="#d8dee4",
-    series=("#0072b2", "#d55e00", "#009e73", "#aa4499", "#8a6d00", "#56b4e9", "#000000"),
+    series=("#0072b2", "#d55e00", "#00562a", "#a531e0", "#8b6e35", "#222222"),
     depth="viridis",
-    depth_range=(0.0, 0.8),
+    depth_range=(0.0, 0.75),
 )
 DARK = Theme(
     name="dark",
     background="#161b22",
     text="#d7dde4",
     grid="#30363d",
-    series=("#56b4e9", "#f08030", "#2fc496", "#d98cc8", "#e8c547", "#9aa7ff", "#ffffff"),
+    series=("#56b4e9", "#f08030", "#35925a", "#b44dff", "#ffcc00", "#ffffff"),
     depth="viridis",
     depth_range=(0.3, 1.0),
 )
 
-MARKERS = ("o", "s", "^", "D", "v", "P")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Style:
 
 
 def styles(count: int, theme: Theme) -> list[Style]:
-    """Return `count` styles; 7 colours and 6 markers in step make the first 42 differ."""
+    """Return `count` styles; 6 colours and 7 markers in step make the first 42 differ."""
     return [Style(*style) for style in islice(zip(cycle(theme.series), cycle(MARKERS), strict=False), count)]
 
 

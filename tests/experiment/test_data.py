@@ -1,0 +1,48 @@
+"""Splits are disjoint, whole and the same for ever; normalisation looks at the training images alone."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from pqi.experiment import data
+
+
+def test_digits_splits_share_no_image_and_use_them_all():
+    indices = data.digits_indices()
+    assert [len(rows) for rows in indices] == [1200, 250, 347]
+    assert sorted(np.concatenate(indices)) == list(range(1797))
+
+
+def test_digits_splits_are_these_images():
+    train, validation, test = data.digits_indices()
+    assert train[:5].tolist() == [1081, 1707, 927, 713, 262]
+    assert (train.sum(), validation.sum(), test.sum()) == (1067603, 238351, 307752)
+
+
+def test_digits_are_scikit_learns_images_standardised_by_the_training_split():
+    digits, bunch = data.digits(), load_digits()
+    train = digits.train.inputs.double()
+    assert abs(train.mean().item()) < 1e-6
+    assert train.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+    rows = data.digits_indices()[2]
+    images = torch.from_numpy(bunch.images[rows])
+    darkest, brightest = digits.test.inputs.aminmax()
+    ratio = (digits.test.inputs[:, 0].double() - darkest) / (brightest - darkest)
+    assert torch.allclose(ratio, images / 16, atol=1e-6)
+    assert digits.test.labels.tolist() == bunch.target[rows].tolist()
+
+
+def test_digits_have_one_channel_and_ten_classes_in_every_split():
+    digits = data.digits()
+    assert digits.input_shape == (1, 8, 8)
+    assert digits.train.inputs.dtype == torch.float32
+    for name in ("train", "validation", "test"):
+        assert set(digits.split(name).labels.tolist()) == set(range(digits.classes)) == set(range(10))
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ValueError, match="dataset must be one of digits, got 'mnist'"):
+        data.load("mnist")
+    with pytest.raises(ValueError, match="split must be one of train, validation, test, got 'all'"):
+        data.digits().split("all")

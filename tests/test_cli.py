@@ -1,0 +1,202 @@
+"""The command: what it runs, what it says when it is misused, and that it can be stopped and resumed."""
+
+import dataclasses
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import pqi
+from pqi import cli
+from pqi.experiment.config import Training
+from pqi.experiment.presets import METHODS, PRESETS
+from pqi.experiment.runs import find_runs
+from pqi.experiment.study import execute_all
+
+TINY = ["--model", "linear", "--epochs", "1", "--batch", "600", "--iterations", "1", "--jobs", "1"]
+
+
+def options(*arguments):
+    return cli.build_parser().parse_args(arguments)
+
+
+def refused(capsys, *arguments):
+    """Run a command that must be refused; return its one line."""
+    try:
+        status = cli.main(arguments)
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    output, errors = capsys.readouterr()
+    assert status == 2
+    assert output == ""
+    assert errors.endswith("\n")
+    assert errors.count("\n") == 1, "one line"
+    return errors
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"pqindex {pqi.__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["prune", "demo", "report"])
+def test_help_says_what_there_is(capsys, command):
+    with pytest.raises(SystemExit, match="0"):
+        cli.main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: pqindex {command}")
+    if command != "report":
+        assert all(f"--{field.name.replace('_', '-')}" in shown for field in dataclasses.fields(Training))
+        assert "digits: 0.005" in shown
+
+
+def test_help_and_version_need_neither_torch_nor_matplotlib():
+    code = (
+        "import sys, pqi.cli\n"
+        "try: pqi.cli.main(['prune', '--help'])\n"
+        "except SystemExit: pass\n"
+        "print('heavy:', sorted({'torch', 'matplotlib', 'rich', 'sklearn', 'jinja2'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("heavy: []\n")
+
+
+def test_the_module_runs_as_the_command():
+    done = subprocess.run([sys.executable, "-m", "pqi", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"pqindex {pqi.__version__}\n"
+
+
+def test_the_demo_compares_the_papers_methods_on_three_seeds():
+    configs = cli.configurations(options("demo"))
+    preset = PRESETS["digits"]
+    assert len(configs) == 12
+    assert {config.method for config in configs} == set(METHODS)
+    assert {config.seed for config in configs} == {0, 1, 2}
+    assert all(config.training == preset.training and config.iterations == 15 for config in configs)
+    assert all((config.dataset, config.model, config.scope) == ("digits", "mlp", "global") for config in configs)
+    assert preset.training == Training(epochs=40, batch=100, lr=0.1, momentum=0.9, weight_decay=5e-3, clip=1.0)
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Training), ids=lambda field: field.name)
+def test_every_hyper_parameter_can_be_overridden_and_the_others_stay(field):
+    preset = PRESETS["digits"].training
+    flag = field.name.replace("_", "-")
+    if isinstance(field.default, bool):
+        arguments, value = [f"--no-{flag}"], False
+    else:
+        value = getattr(preset, field.name) * 2
+        arguments = [f"--{flag}", str(value)]
+    (config,) = cli.configurations(options("prune", "--method", "sap", *arguments))
+    assert config.training == dataclasses.replace(preset, **{field.name: value})
+
+
+def test_runs_are_the_product_of_what_is_asked_for_each_once():
+    command = "prune --method sap --method sap:0.5,1 --method one --seeds 0 3 0 --scope layer neuron"
+    configs = cli.configurations(options(*command.split(), "--iterations", "2", "--threads", "2", "--model", "linear"))
+    assert len(configs) == 2 * 2 * 2
+    assert {config.scope for config in configs} == {"layer", "neuron"}
+    assert {(config.iterations, config.threads, config.model) for config in configs} == {(2, 2, "linear")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "pqindex: error: the following arguments are required: COMMAND"),
+        (["prune", "--nonsense"], "unrecognized arguments: --nonsense"),
+        (["prune", "--method", "magic"], "method must be one of sap, lottery-ticket, one-shot, got 'magic'"),
+        (["prune", "--method", "sap:2,1"], "p must satisfy 0 < p < q < inf, got p=2.0, q=1.0"),
+        (["prune", "--method", "lottery:1.5"], "share must satisfy 0 <= share <= 1, got 1.5"),
+        (["prune", "--scope", "channel"], "argument --scope: invalid choice: 'channel'"),
+        (["prune", "--epochs", "many"], "argument --epochs: invalid int value: 'many'"),
+        (["prune", "--epochs", "0"], "epochs must be >= 1, got 0"),
+        (["prune", "--seeds", "-1"], "seed must be >= 0 and < 2**32, got -1"),
+        (["prune", "--jobs", "0"], "jobs must be >= 1, got 0"),
+        (["report"], "the following arguments are required: DIR"),
+        (["report", "nowhere"], "no run in nowhere"),
+    ],
+)
+def test_misuse_is_refused_in_one_line_before_any_work(capsys, empty, arguments, message):
+    assert message in refused(capsys, *arguments)
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["prune"], ["demo"], ["report", "runs"]])
+def test_missing_extras_are_named_with_the_remedy(capsys, empty, monkeypatch, command):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name in ("torch", "sklearn") else object())
+    line = refused(capsys, *command)
+    assert line == f"pqindex {command[0]} needs torch, scikit-learn: pip install 'pqindex[all]'\n"
+
+
+def test_prune_runs_reports_and_says_where(capsys, empty):
+    arguments = ["prune", "--method", "sap:1,2", "--method", "lottery", *TINY]
+    assert cli.main(arguments) == 0
+    output, errors = capsys.readouterr()
+    assert "Lottery Ticket" in output
+    assert output.splitlines()[-1] == "report: runs/digits/report.html   figures: runs/digits/figures"
+    assert "✓ SAP(1, 2), global, seed 0" in errors
+    root = empty / "runs" / "digits"
+    page = (root / "report.html").read_text()
+    assert len(list((root / "figures").glob("*.png"))) == 6
+    lines = [(run.path / "records.jsonl").read_bytes() for run in find_runs(root)]
+    assert [line.count(b"\n") for line in lines] == [2, 2]
+
+    assert cli.main(["report", str(root)]) == 0
+    assert (root / "report.html").read_text() == page
+
+
+def test_a_finished_run_is_read_and_not_repeated(capsys, empty, monkeypatch):
+    monkeypatch.setattr(cli, "report", lambda directory: 0)
+    arguments = ["prune", "--method", "sap:1,2", *TINY]
+    assert cli.main(arguments) == 0
+    (run,) = find_runs(empty / "runs" / "digits")
+    before = {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.name != "lock"}
+    assert cli.main(arguments) == 0
+    assert {path.name: path.stat().st_mtime_ns for path in run.path.iterdir() if path.name != "lock"} == before
+
+
+def test_a_failed_run_is_named(capsys, empty, monkeypatch):
+    monkeypatch.setattr(cli, "report", lambda directory: 0)
+    assert cli.main(["prune", "--method", "sap:1,2", "--lr", "1e30", *TINY]) == 1
+    _, errors = capsys.readouterr()
+    (line,) = [line for line in errors.splitlines() if "error" in line]
+    assert line.startswith("pqindex prune: error: digits-linear-global-sap-1-2-seed0-")
+    assert "classifier.weight" in line
+
+
+def test_ctrl_c_ends_the_command_and_the_same_command_resumes(tmp_path):
+    arguments = ["prune", "--method", "sap:1,2", "--method", "one-shot", "--model", "linear"]
+    arguments += ["--epochs", "40", "--iterations", "4", "--jobs", "2", "--out"]
+    interrupted, whole = tmp_path / "interrupted", tmp_path / "whole"
+
+    command = [sys.executable, "-m", "pqi", *arguments, str(interrupted)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list(interrupted.glob("*/state.pt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "interrupted: finished iterations are kept, the same command resumes"
+    assert output == ""
+    assert "Traceback" not in errors
+    left = [path.read_bytes().count(b"\n") for path in interrupted.glob("*/records.jsonl")]
+    assert 0 < sum(left) < 2 * 5
+
+    for out in (interrupted, whole):
+        configs = cli.configurations(options(*arguments, str(out)))
+        assert execute_all(configs, out, jobs=1, on_advance=lambda advance: None) == []
+    resumed, expected = (
+        {run.path.name: (run.path / "records.jsonl").read_bytes() for run in find_runs(out)}
+        for out in (interrupted, whole)
+    )
+    assert resumed == expected
