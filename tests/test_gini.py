@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import pqi
 import reference
-from cases import DISTRIBUTIONS, DTYPES, draw, sample
+from cases import DISTRIBUTIONS, DTYPES, draw, sample, with_closed_form
 from strategies import any_vectors
 
 
@@ -57,9 +57,7 @@ def test_float_extremes(dtype: type[np.floating[Any]]) -> None:
     ("name", "expected"), [("normal", math.sqrt(2) - 1), ("exponential", 1 / 2), ("uniform", 1 / 3)]
 )
 def test_closed_forms(name: str, expected: float) -> None:
-    rng = np.random.default_rng(7)
-    x = {"normal": rng.standard_normal, "exponential": rng.standard_exponential, "uniform": rng.random}[name](2_000_000)
-    assert pqi.gini(x) == pytest.approx(expected, abs=1e-3)
+    assert pqi.gini(with_closed_form(name)) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize("d", [1, 2, 10, 12_345])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import pqi
 import reference
-from cases import DISTRIBUTIONS, DTYPES, EXPONENTS, draw, sample
+from cases import DISTRIBUTIONS, DTYPES, EXPONENTS, draw, sample, with_closed_form
 from strategies import any_vectors, exponent_pairs
 
 SPECIAL = {0.5, 1.0, 2.0}
@@ -87,10 +87,7 @@ HALF_NORMAL = {p: math.sqrt(2) * (math.gamma((p + 1) / 2) / math.sqrt(math.pi)) 
     ],
 )
 def test_closed_forms(name: str, p: float, q: float, expected: float) -> None:
-    """At d = 2,000,000 the sampling error is below 1e-3."""
-    rng = np.random.default_rng(7)
-    x = {"normal": rng.standard_normal, "exponential": rng.standard_exponential, "uniform": rng.random}[name](2_000_000)
-    assert pqi.index(x, p, q) == pytest.approx(expected, abs=1e-3)
+    assert pqi.index(with_closed_form(name), p, q) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(("p", "q"), EXPONENTS)

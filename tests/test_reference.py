@@ -16,7 +16,8 @@ from strategies import any_vectors
 def exact_gini(w: list[float]) -> Fraction:
     ordered = sorted(abs(Fraction(v)) for v in w)
     d = len(ordered)
-    return sum((2 * k - d - 1) * v for k, v in enumerate(ordered, 1)) / (d * sum(ordered))
+    ranked = sum(((2 * k - d - 1) * v for k, v in enumerate(ordered, 1)), Fraction(0))
+    return ranked / (d * sum(ordered))
 
 
 @given(w=any_vectors())

@@ -49,7 +49,8 @@ def fingerprint(x: Any) -> str:
     """Return a digest of every result of every function on x, whole and by rows."""
     digest = hashlib.sha256()
     rows = x[: x.shape[0] // 500 * 500].reshape(-1, 500)
-    for array, rest in ((x, {}), (rows, {"axis": 1}), (rows, {"axis": 0})):
+    calls: list[tuple[Any, dict[str, Any]]] = [(x, {}), (rows, {"axis": 1}), (rows, {"axis": 0})]
+    for array, rest in calls:
         for p, q in ((0.5, 1.0), (1.0, 2.0), (0.7, 1.3), (0.1, 3.0)):
             digest.update(bits(pqi.index(array, p, q, **rest)))
             digest.update(bits(np.array(pqi.norms(array, p, q, **rest))))

@@ -41,7 +41,7 @@ def test_dim_and_keepdim() -> None:
         for keep in (False, True):
             result = pqi.index(t, dim=dim, keepdim=keep)
             assert bits(result.numpy()) == bits(np.asarray(pqi.index(x, axis=dim, keepdims=keep)))
-    assert pqi.gini(t, dim=[0, 2]).shape == (4,)
+    assert pqi.gini(t, dim=(0, 2)).shape == (4,)
     assert pqi.topk_mask(t, 7, dim=2).sum(dim=2).eq(7).all()
 
 
