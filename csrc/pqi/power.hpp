@@ -82,18 +82,25 @@ PQI_HD float float_root(float x) {
 #endif
 }
 
-// √a + √b of two floats to 1e-14, for magnitudes within 2^±100 of 1: float roots plus their residuals. A float product
-// of two floats is exact in double, so the residuals x − s² are exact; their quotients by 2s share one float division:
-// (r_a·s_b + r_b·s_a) / (2·s_a·s_b). This costs half of what two double roots cost. The factor 2^25 keeps the products
-// of small residuals normal, and roots below 2^-60 (zeros) are replaced in the quotient, where they do not matter.
-PQI_HD double root_pair(float a, float b) {
-  const float sa = float_root(a), sb = float_root(b);
-  const double wide_a = double(sa), wide_b = double(sb);
-  const float ra = float(double(a) - wide_a * wide_a), rb = float(double(b) - wide_b * wide_b);
-  const float da = sa > 0x1p-60f ? sa : 0x1p-60f, db = sb > 0x1p-60f ? sb : 0x1p-60f;
+// x − s² for a correctly rounded root s of x, to float precision: s is split into two halves whose products are exact.
+PQI_HD float root_residual(float x, float s) {
+  const float high = bits_as<float>(bits_as<uint32_t>(s) & 0xfffff000u), low = s - high;
+  return ((x - high * high) - (high + high) * low) - low * low;
+}
+
+// √a + √b of two floats as sum + low to 1e-14, in float operations alone: a quarter of what two double roots cost. For
+// magnitudes within 2^±100 of 1. The residuals' quotients by 2s share one division, (r_a·s_b + r_b·s_a) / (2·s_a·s_b);
+// the factor 2^25 keeps the products of small residuals normal, and 2^-60 keeps zeros out of the denominator (it is
+// lost on any root that matters).
+struct RootPair {
+  float sum, low;
+};
+PQI_HD RootPair root_pair(float a, float b) {
+  const float sa = float_root(a), sb = float_root(b), da = sa + 0x1p-60f, db = sb + 0x1p-60f;
   const float ta = da * 0x1p25f, tb = db * 0x1p25f;
-  const float correction = (ra * tb + rb * ta) / ((da + da) * tb);
-  return (wide_a + wide_b) + double(correction);
+  const float correction = (root_residual(a, sa) * tb + root_residual(b, sb) * ta) / ((da + da) * tb);
+  const float sum = sa + sb, part = sum - sa, rounding = (sa - (sum - part)) + (sb - part);
+  return {sum, rounding + correction};
 }
 
 // x^r for x ≥ 0, with correctly rounded special cases: what the last steps use.

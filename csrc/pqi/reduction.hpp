@@ -3,7 +3,8 @@
 //
 // The elements of a group, in flat (C) order and with masked-out ones read as zero, are cut into chunks of 4,096, and
 // 64 chunks make a block. Inside a chunk element i belongs to lane i mod 16; a lane adds its elements in order, in
-// float64 (roots of float32 two rows at a time, see root_pair); then the 16 lanes are folded 8 + 8, 4 + 4, 2 + 2, 1
+// float64 (roots of float32 two rows at a time, see root_pair, their low parts in float32); then the 16 lanes are
+// folded 8 + 8, 4 + 4, 2 + 2, 1
 // + 1. Zeros change no bit, so a short chunk is a padded one. Chunk sums are merged in order into the block's sum and
 // block sums in order into the group's, both in double-double arithmetic, so the error of 1e10 elements is that of one
 // chunk (2^-45 at worst, far less in practice).
@@ -66,6 +67,10 @@ struct PowerSum {
   int64_t scale = 0;
 
   PQI_HD void merge(PowerSum other, double r) {
+    if (other.scale == scale) {
+      total.add(other.total);
+      return;
+    }
     if (other.total.hi == 0.0) return;
     if (total.hi == 0.0) {
       *this = other;
@@ -86,6 +91,7 @@ struct PowerSum {
 
 // x · 2^k for any k, rounded once except in the subnormal range.
 PQI_HD double scale_by_power_of_two(double x, int64_t k) {
+  if (k == 0) return x;
   for (; k > 1000; k -= 1000) {
     x *= 0x1p1000;
     if (k > 5000) k = 5000;
@@ -126,12 +132,14 @@ PQI_HD bool near_pivot(int largest, int pivot, double r) {
   return distance * (r > 2.0 ? r : 2.0) <= 500.0;
 }
 
-// I_{p,q} = 1 − M_p/M_q, clamped to its range [0, 1 − d^(1/q − 1/p)]; nan where undefined.
-PQI_HD double index_of(PowerSum sp, PowerSum sq, double d, double p, double q) {
+// 1 − d^(1/q − 1/p): the index of one non-zero entry among d.
+PQI_HD double highest_index(double d, double p, double q) { return 1.0 - power(d, 1.0 / q - 1.0 / p); }
+
+// I_{p,q} = 1 − M_p/M_q, clamped to its range [0, highest]; nan where undefined.
+PQI_HD double index_of(const PowerSum& sp, const PowerSum& sq, double d, double p, double q, double highest) {
   const double mp = sp.mean_mantissa(d, p), mq = sq.mean_mantissa(d, q);
   if (!(mq > 0.0) || !(mp < infinity) || !(mq < infinity)) return __builtin_nan("");
   const double index = 1.0 - scale_by_power_of_two(mp / mq, sp.scale - sq.scale);
-  const double highest = 1.0 - power(d, 1.0 / q - 1.0 / p);
   return index < 0.0 ? 0.0 : (index > highest ? highest : index);
 }
 

@@ -11,18 +11,29 @@ namespace {
 // 32-bit counters fill the cache half as fast as 64-bit ones; they are emptied before they could overflow.
 constexpr uint64_t counts_before_flush = uint64_t(1) << 31;
 
+// Counts raw bits, four a word, since that is what costs; signs and NaN are folded at the end.
 class Counter {
  public:
-  explicit Counter(KeyRule<uint16_t> rule) : rule_(rule), small_(65536), total_(65536) {}
+  Counter() : small_(65536), total_(65536) {}
 
   void add(const uint16_t* bits, size_t n) {
-    for (size_t i = 0; i < n; ++i) ++small_[rule_(bits[i])];
+    uint32_t* const count = small_.data();
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+      uint64_t word;
+      std::memcpy(&word, bits + i, 8);
+      ++count[word & 0xffff];
+      ++count[word >> 16 & 0xffff];
+      ++count[word >> 32 & 0xffff];
+      ++count[word >> 48];
+    }
+    for (; i < n; ++i) ++count[bits[i]];
     if ((since_flush_ += n) >= counts_before_flush) flush();
   }
 
-  void add_to(std::vector<uint64_t>& counts) {
+  void add_to(std::vector<uint64_t>& counts, KeyRule<uint16_t> rule) {
     flush();
-    for (size_t i = 0; i < counts.size(); ++i) counts[i] += total_[i];
+    for (size_t bits = 0; bits < total_.size(); ++bits) counts[rule(uint16_t(bits))] += total_[bits];
   }
 
  private:
@@ -32,7 +43,6 @@ class Counter {
     since_flush_ = 0;
   }
 
-  const KeyRule<uint16_t> rule_;
   std::vector<uint32_t> small_;
   std::vector<uint64_t> total_;
   uint64_t since_flush_ = 0;
@@ -71,7 +81,7 @@ Histogram histogram_of(const Groups& groups, size_t group) {
   const int threads = num_threads();
   const auto rule = key_rule<uint16_t>(groups.dtype());
   const size_t blocks = (groups.size() + block_size - 1) / block_size;
-  std::vector<Counter> counters(std::min(size_t(threads), blocks), Counter(rule));
+  std::vector<Counter> counters(std::min(size_t(threads), blocks));
   std::vector<Reader> readers;
   for (size_t t = 0; t < counters.size(); ++t) readers.emplace_back(groups, kernels()).select(group);
   parallel_for(blocks, int(counters.size()), [&](size_t block, int thread) {
@@ -83,7 +93,7 @@ Histogram histogram_of(const Groups& groups, size_t group) {
     }
   });
   Histogram histogram{std::vector<uint64_t>(65536)};
-  for (Counter& counter : counters) counter.add_to(histogram.counts);
+  for (Counter& counter : counters) counter.add_to(histogram.counts, rule);
   return histogram;
 }
 

@@ -98,23 +98,33 @@ inline __attribute__((always_inline)) void for_each_row_pair(const T* x, size_t 
 
 inline float magnitude(float x) { return bits_as<float>(bits_as<uint32_t>(x) & 0x7fffffffu); }
 inline double magnitude(double x) { return bits_as<double>(bits_as<uint64_t>(x) & 0x7fffffffffffffffull); }
-inline __attribute__((always_inline)) double roots(float a, float b) { return root_pair(a, b); }
-inline __attribute__((always_inline)) double roots(double a, double b) { return __builtin_sqrt(a) + __builtin_sqrt(b); }
+inline __attribute__((always_inline)) void add_roots(float a, float b, double& sum, float& low) {
+  const RootPair roots = root_pair(a, b);
+  sum += double(roots.sum);
+  low += roots.low;
+}
+inline __attribute__((always_inline)) void add_roots(double a, double b, double& sum, double&) {
+  sum += __builtin_sqrt(a) + __builtin_sqrt(b);
+}
 
 template <unsigned which, class T>
 void special_fixed(const T* x, size_t n, T factor, double out[3]) {
   double half[lanes] = {}, one[lanes] = {}, two[lanes] = {};
+  T low[lanes] = {};
   for_each_row_pair(x, n, [&](const T* a, const T* b) {
 #pragma omp simd
     for (int j = 0; j < lanes; ++j) {
       const T scaled_a = magnitude(a[j]) * factor, scaled_b = magnitude(b[j]) * factor;
       const double wide_a = double(scaled_a), wide_b = double(scaled_b);
-      if constexpr (which & sum_half) half[j] += roots(scaled_a, scaled_b);
+      if constexpr (which & sum_half) add_roots(scaled_a, scaled_b, half[j], low[j]);
       if constexpr (which & sum_one) one[j] += wide_a + wide_b;
       if constexpr (which & sum_two) two[j] += wide_a * wide_a + wide_b * wide_b;
     }
   });
-  if constexpr (which & sum_half) out[0] = fold(half);
+  if constexpr (which & sum_half) {
+    for (int j = 0; j < lanes; ++j) half[j] += low[j] - low[j] == T(0) ? double(low[j]) : 0.0;  // infinite: in half
+    out[0] = fold(half);
+  }
   if constexpr (which & sum_one) out[1] = fold(one);
   if constexpr (which & sum_two) out[2] = fold(two);
 }
@@ -139,42 +149,45 @@ void special(unsigned which, const T* x, size_t n, T factor, double out[3]) {
   }
 }
 
+// Sums of `count` powers of float32 elements; one logarithm an element, then one exponential an exponent.
+template <size_t count>
+void general_fixed(const float* x, size_t n, const double* r, double shift, double* out) {
+  double sums[count][lanes] = {};
+  const auto row = [&](const float* v) {
+    double logarithm[lanes];
+    uint64_t nonzero[lanes];
+#pragma omp simd
+    for (int j = 0; j < lanes; ++j) {
+      const double value = double(magnitude(v[j]));
+      const Log2 l = log2_parts<false>(value);
+      logarithm[j] = (l.exponent - shift) + l.fraction;
+      nonzero[j] = value == 0.0 ? 0 : ~uint64_t(0);
+    }
+    for (size_t e = 0; e < count; ++e) {
+#pragma omp simd
+      for (int j = 0; j < lanes; ++j)
+        sums[e][j] += bits_as<double>(bits_as<uint64_t>(bounded_power(logarithm[j], r[e])) & nonzero[j]);
+    }
+  };
+  for_each_row_pair(x, n, [&](const float* a, const float* b) {
+    row(a);
+    row(b);
+  });
+  for (size_t e = 0; e < count; ++e) out[e] = fold(sums[e]);
+}
+
 // float32 whose powers stay in range at this scale: no guards but for zero; false if an element is not finite.
 bool general_float(const float* x, size_t n, const double* r, double shift, size_t exponents, double* out) {
-  constexpr size_t group = 8;
   uint32_t largest = 0;
   for (size_t i = 0; i < n; ++i) {
     const uint32_t bits = bits_as<uint32_t>(x[i]) & 0x7fffffffu;
     largest = bits > largest ? bits : largest;
   }
   if (largest >= 0x7f800000u) return false;
-  for (size_t first = 0; first < exponents; first += group) {
-    const size_t count = exponents - first < group ? exponents - first : group;
-    double sums[group][lanes] = {};
-    const auto row = [&](const float* v) {
-      double logarithm[lanes];
-      uint64_t nonzero[lanes];
-#pragma omp simd
-      for (int j = 0; j < lanes; ++j) {
-        const double value = double(magnitude(v[j]));
-        const Log2 l = log2_parts<false>(value);
-        logarithm[j] = (l.exponent - shift) + l.fraction;
-        nonzero[j] = value == 0.0 ? 0 : ~uint64_t(0);
-      }
-      for (size_t e = 0; e < count; ++e) {
-        const double power = r[first + e];
-        double* sum = sums[e];
-#pragma omp simd
-        for (int j = 0; j < lanes; ++j)
-          sum[j] += bits_as<double>(bits_as<uint64_t>(bounded_power(logarithm[j], power)) & nonzero[j]);
-      }
-    };
-    for_each_row_pair(x, n, [&](const float* a, const float* b) {
-      row(a);
-      row(b);
-    });
-    for (size_t e = 0; e < count; ++e) out[first + e] = fold(sums[e]);
-  }
+  size_t e = 0;
+  for (; e + 8 <= exponents; e += 8) general_fixed<8>(x, n, r + e, shift, out + e);
+  for (; e + 2 <= exponents; e += 2) general_fixed<2>(x, n, r + e, shift, out + e);
+  for (; e < exponents; ++e) general_fixed<1>(x, n, r + e, shift, out + e);
   return true;
 }
 
@@ -242,24 +255,23 @@ uint64_t read(const void* data, size_t bytes) {
 
 template <class K>
 uint64_t classify(const K* bits, size_t n, KeyRule<K> rule, K low, K high, uint8_t* out, uint64_t* between) {
-  K above = 0, inside = 0;
-  uint64_t above_total = 0, inside_total = 0;
-  for (size_t begin = 0; begin < n; begin += 32768) {
-    const size_t end = n - begin < 32768 ? n : begin + 32768;
-    above = inside = 0;
-#pragma omp simd reduction(+ : above, inside)
-    for (size_t i = begin; i < end; ++i) {
-      const K key = rule(bits[i]);
-      const K is_above = key > high, is_inside = K(key >= low) & K(key <= high);
-      above += is_above;
-      inside += is_inside;
-      out[i] = uint8_t(is_above | is_inside << 1);
-    }
-    above_total += above;
-    inside_total += inside;
+  for (size_t i = 0; i < n; ++i) {
+    const K key = rule(bits[i]);
+    out[i] = uint8_t(uint8_t(key > high) | uint8_t(uint8_t(key >= low && key <= high) << 1));
   }
-  *between += inside_total;
-  return above_total;
+  uint64_t above = 0, inside = 0;
+  for (size_t begin = 0; begin < n; begin += 1024) {
+    const size_t end = n - begin < 1024 ? n : begin + 1024;
+    uint16_t ones = 0, twos = 0;
+    for (size_t i = begin; i < end; ++i) {
+      ones = uint16_t(ones + (out[i] & 1));
+      twos = uint16_t(twos + (out[i] >> 1));
+    }
+    above += ones;
+    inside += twos;
+  }
+  *between += inside;
+  return above;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "norms.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "histogram.hpp"
 #include "isa.hpp"
@@ -15,29 +16,35 @@ struct Plan {
   unsigned special = 0;                // SpecialPowers
   std::vector<size_t> general;         // places of the other exponents in `exponents`
   std::vector<double> general_values;  // their values
+  std::vector<size_t> wide;            // places of exponents that float32 elements must be widened for
 
   explicit Plan(const std::vector<double>& r, bool as_float) : exponents(r) {
     for (size_t e = 0; e < r.size(); ++e) {
       const PowerKind kind = power_kind(r[e]);
       if (kind != PowerKind::general) special |= 1u << int(kind);
-      if (kind != PowerKind::general || (as_float && r[e] > widest_float_exponent)) continue;
-      general.push_back(e);
-      general_values.push_back(r[e]);
+      if (kind != PowerKind::general) continue;
+      if (as_float && r[e] > widest_float_exponent) {
+        wide.push_back(e);
+      } else {
+        general.push_back(e);
+        general_values.push_back(r[e]);
+      }
     }
   }
-  // Exponents that float32 elements must be widened for.
-  bool is_wide(size_t e) const {
-    return power_kind(exponents[e]) == PowerKind::general && exponents[e] > widest_float_exponent;
-  }
 };
+
+template <class T>
+std::optional<int> binade_of_first(const T* x, size_t n) {
+  for (size_t i = 0; i < n; ++i)
+    if (x[i] != T(0)) return binade(std::fabs(double(x[i])));
+  return std::nullopt;
+}
 
 template <class T>
 int pivot_binade(Reader& reader, size_t size) {
   for (size_t begin = 0; begin < size; begin += chunk_size) {
     const size_t n = std::min(chunk_size, size - begin);
-    const T* x = reader.read<T>(begin, n);
-    for (size_t i = 0; i < n; ++i)
-      if (x[i] != T(0)) return binade(std::fabs(double(x[i])));
+    if (const auto found = binade_of_first(reader.read<T>(begin, n), n)) return *found;
   }
   return 0;
 }
@@ -60,8 +67,7 @@ class ChunkSummer {
         for (size_t e : plan_.general) general_double(wide_.data(), n, pivot, e, sums);
       }
     }
-    for (size_t e = 0; e < plan_.exponents.size(); ++e) {
-      if (!plan_.is_wide(e)) continue;
+    for (size_t e : plan_.wide) {
       widen(x, n, widened);
       general_double(wide_.data(), n, pivot, e, sums);
     }
@@ -134,10 +140,14 @@ void sum_block(Reader& reader, ChunkSummer& summer, size_t begin, size_t end, in
 // One group on one thread.
 template <class T>
 void sum_group(Reader& reader, ChunkSummer& summer, size_t size, const Plan& plan, PowerSum* sums) {
-  const size_t exponents = plan.exponents.size();
+  if (size <= chunk_size) {
+    const T* x = reader.read<T>(0, size);
+    return summer.add(x, size, binade_of_first(x, size).value_or(0), sums);
+  }
   const int pivot = pivot_binade<T>(reader, size);
-  std::vector<PowerSum> block(size > block_size ? exponents : 0);
   if (size <= block_size) return sum_block<T>(reader, summer, 0, size, pivot, sums);
+  const size_t exponents = plan.exponents.size();
+  std::vector<PowerSum> block(exponents);
   for (size_t begin = 0; begin < size; begin += block_size) {
     std::fill(block.begin(), block.end(), PowerSum{});
     sum_block<T>(reader, summer, begin, std::min(begin + block_size, size), pivot, block.data());
@@ -193,58 +203,72 @@ void sum_histogram(const Histogram& histogram, DType dtype, const std::vector<do
   }
 }
 
-template <class T>
-void sum_all(const Groups& groups, const Plan& plan, PowerSums& result) {
+// Calls finish(group, d, its sums in the exponents' order) for every group, on the thread that has just summed it.
+template <class T, class Finish>
+void sum_all(const Groups& groups, const std::vector<uint64_t>& live, const Plan& plan, Finish finish) {
   const Kernels& table = kernels();
   const size_t exponents = plan.exponents.size(), size = groups.size();
   // Groups run side by side unless there are too few of them to keep the threads busy.
   if (size > block_size && groups.count() < size_t(4 * num_threads())) {
-    for (size_t g = 0; g < groups.count(); ++g) sum_large_group<T>(groups, g, plan, &result.sums[g * exponents]);
+    for (size_t g = 0; g < groups.count(); ++g) {
+      std::vector<PowerSum> sums(exponents);
+      sum_large_group<T>(groups, g, plan, sums.data());
+      finish(g, double(live[g]), sums.data());
+    }
     return;
   }
   for_each_group(groups, table, [&](size_t begin, size_t end, Reader& reader) {
     ChunkSummer summer(table, plan);
+    std::vector<PowerSum> sums(exponents);
     for (size_t g = begin; g < end; ++g) {
-      reader.select(g);
-      sum_group<T>(reader, summer, size, plan, &result.sums[g * exponents]);
+      std::fill(sums.begin(), sums.end(), PowerSum{});
+      sum_group<T>(reader.select(g), summer, size, plan, sums.data());
+      finish(g, double(live[g]), sums.data());
     }
   });
 }
 
-}  // namespace
-
-PowerSums power_sums(const Groups& groups, const std::vector<double>& exponents) {
-  PowerSums result{exponents.size(), {}, count_live(groups), exponents};
-  result.sums.resize(groups.count() * exponents.size());
+template <class Finish>
+void power_sums(const Groups& groups, const std::vector<double>& exponents, Finish finish) {
+  const std::vector<uint64_t> live = count_live(groups);
   if (uses_histogram(groups)) {
-    for (size_t g = 0; g < groups.count(); ++g)
-      sum_histogram(histogram_of(groups, g), groups.dtype(), exponents, &result.sums[g * exponents.size()]);
-    return result;
-  }
-  if (groups.number_stream() == Stream::float32) {
-    sum_all<float>(groups, Plan(result.exponent, true), result);
+    for (size_t g = 0; g < groups.count(); ++g) {
+      std::vector<PowerSum> sums(exponents.size());
+      sum_histogram(histogram_of(groups, g), groups.dtype(), exponents, sums.data());
+      finish(g, double(live[g]), sums.data());
+    }
+  } else if (groups.number_stream() == Stream::float32) {
+    sum_all<float>(groups, live, Plan(exponents, true), finish);
   } else {
-    sum_all<double>(groups, Plan(result.exponent, false), result);
+    sum_all<double>(groups, live, Plan(exponents, false), finish);
   }
-  return result;
 }
 
+double mean_of(const PowerSum& sum, double d, double r) {
+  return scale_by_power_of_two(sum.mean_mantissa(d, r), sum.scale);
+}
+
+}  // namespace
+
 void power_means(const Groups& groups, const std::vector<double>& exponents, double* out) {
-  const PowerSums sums = power_sums(groups, exponents);
-  for (size_t g = 0; g < groups.count(); ++g) {
-    for (size_t e = 0; e < exponents.size(); ++e) {
-      const PowerSum& s = sums.at(g, e);
-      *out++ = scale_by_power_of_two(s.mean_mantissa(double(sums.live[g]), exponents[e]), s.scale);
-    }
-  }
+  const size_t count = exponents.size();
+  power_sums(groups, exponents, [&](size_t g, double d, const PowerSum* sums) {
+    for (size_t e = 0; e < count; ++e) out[g * count + e] = mean_of(sums[e], d, exponents[e]);
+  });
 }
 
 void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q) {
-  const PowerSums sums = power_sums(groups, {p, q});
-  for (size_t g = 0; g < groups.count(); ++g) {
-    norm_p[g] = scale_by_power_of_two(sums.at(g, 0).mean_mantissa(1.0, p), sums.at(g, 0).scale);
-    norm_q[g] = scale_by_power_of_two(sums.at(g, 1).mean_mantissa(1.0, q), sums.at(g, 1).scale);
-  }
+  power_sums(groups, {p, q}, [&](size_t g, double, const PowerSum* sums) {
+    norm_p[g] = mean_of(sums[0], 1.0, p);
+    norm_q[g] = mean_of(sums[1], 1.0, q);
+  });
+}
+
+void mean_and_index(const Groups& groups, double p, double q, double* mean, double* index) {
+  power_sums(groups, {p, 1.0, q}, [&](size_t g, double d, const PowerSum* sums) {
+    mean[g] = mean_of(sums[1], d, 1.0);
+    index[g] = index_of(sums[0], sums[2], d, p, q, highest_index(d, p, q));
+  });
 }
 
 void index_grid(const Groups& groups, const std::vector<double>& p, const std::vector<double>& q, double* out) {
@@ -252,27 +276,26 @@ void index_grid(const Groups& groups, const std::vector<double>& p, const std::v
   exponents.insert(exponents.end(), q.begin(), q.end());
   std::sort(exponents.begin(), exponents.end());
   exponents.erase(std::unique(exponents.begin(), exponents.end()), exponents.end());
-  const PowerSums sums = power_sums(groups, exponents);
+  struct Pair {
+    double p, q;
+    size_t p_place, q_place;
+    double highest;  // of a group without masked-out entries: computed once
+  };
+  std::vector<Pair> pairs;
+  const double size = double(groups.size());
   const auto place = [&](double r) {
     return size_t(std::lower_bound(exponents.begin(), exponents.end(), r) - exponents.begin());
   };
-  for (size_t g = 0; g < groups.count(); ++g) {
-    for (double a : p) {
-      for (double b : q) {
-        const double index = index_of(sums.at(g, place(a)), sums.at(g, place(b)), double(sums.live[g]), a, b);
-        *out++ = a < b ? index : __builtin_nan("");
-      }
+  for (double a : p)
+    for (double b : q) pairs.push_back({a, b, place(a), place(b), highest_index(size, a, b)});
+  power_sums(groups, exponents, [&](size_t g, double d, const PowerSum* sums) {
+    double* indices = out + g * pairs.size();
+    for (const Pair& pair : pairs) {
+      const double highest = d == size ? pair.highest : highest_index(d, pair.p, pair.q);
+      *indices++ = pair.p < pair.q ? index_of(sums[pair.p_place], sums[pair.q_place], d, pair.p, pair.q, highest)
+                                   : __builtin_nan("");
     }
-  }
-}
-
-void mean_and_index(const Groups& groups, double p, double q, double* mean, double* index) {
-  const PowerSums sums = power_sums(groups, {p, 1.0, q});
-  for (size_t g = 0; g < groups.count(); ++g) {
-    const double d = double(sums.live[g]);
-    mean[g] = scale_by_power_of_two(sums.at(g, 1).mean_mantissa(d, 1.0), sums.at(g, 1).scale);
-    index[g] = index_of(sums.at(g, 0), sums.at(g, 2), d, p, q);
-  }
+  });
 }
 
 uint64_t read_pass(const Groups& groups) {

@@ -8,17 +8,6 @@ namespace pqi::cpu {
 // At least this many elements of a one- or two-byte type are summed through a histogram of their codes.
 inline constexpr size_t histogram_minimum = size_t(1) << 20;
 
-struct PowerSums {
-  size_t exponents;
-  std::vector<PowerSum> sums;  // [group][exponent]
-  std::vector<uint64_t> live;  // [group]: d
-  std::vector<double> exponent;
-
-  const PowerSum& at(size_t group, size_t e) const { return sums[group * exponents + e]; }
-};
-
-PowerSums power_sums(const Groups& groups, const std::vector<double>& exponents);
-
 // Each writes one value per group (power_means: per group and exponent; index_grid: per group, p and q).
 void power_means(const Groups& groups, const std::vector<double>& exponents, double* out);
 void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q);

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
+#include <numeric>
 
 #include "histogram.hpp"
 #include "isa.hpp"
@@ -23,15 +24,15 @@ constexpr int digit_bits = 11;
 
 template <class K>
 struct Candidate {
-  size_t index;
+  uint32_t place;  // within its block
   K key;
 };
 
-// What the pass found in one block.
-template <class K>
+// What the pass found in one block; its candidates are a stretch of its thread's stash.
 struct BlockCount {
   uint64_t above = 0, between = 0;
-  std::vector<Candidate<K>> candidates;
+  int thread = 0;
+  size_t first = 0, candidates = 0;
 };
 
 template <class K>
@@ -48,6 +49,7 @@ class Selector {
   Selector(const Groups& groups, const Groups* masks, int threads)
       : groups_(groups), table_(kernels()), rule_(key_rule<K>(groups.dtype())), threads_(threads) {
     for (int t = 0; t < threads; ++t) readers_.emplace_back(groups, table_);
+    stashes_.resize(size_t(threads));
     if (masks != nullptr) writer_ = std::make_unique<MaskWriter>(*masks);
     buffers_.resize(size_t(threads) * chunk_size);
   }
@@ -56,7 +58,7 @@ class Selector {
   K select(size_t group, uint64_t live, uint64_t k) {
     for (Reader& reader : readers_) reader.select(group);
     if (writer_) writer_->select(group);
-    Bracket bracket = groups_.size() <= sorted_below ? exact(sort_select(k)) : sample_bracket(live, k);
+    Bracket bracket = first_bracket(group, live, k);
     if (!pass(bracket, k)) {
       bracket = exact(radix_select(k));
       pass(bracket, k);
@@ -95,6 +97,16 @@ class Selector {
     });
   }
 
+  // Small groups are sorted, large ones of narrow types counted; of the others a sample is taken.
+  Bracket first_bracket(size_t group, uint64_t live, uint64_t k) {
+    if (groups_.size() <= sorted_below) return exact(sort_select(k));
+    if (!uses_histogram(groups_)) return sample_bracket(live, k);
+    SelectState state{0, k};
+    const Histogram histogram = histogram_of(groups_, group);
+    state.descend(histogram.counts.data(), histogram.counts.size(), 16);
+    return exact(K(state.prefix));
+  }
+
   K sort_select(uint64_t k) {
     size_t n = groups_.size();
     const K* bits = readers_[0].template read_live<K>(0, n);
@@ -107,7 +119,7 @@ class Selector {
   // Keys that surround the k-th largest by four standard deviations of the sample's rank.
   Bracket sample_bracket(uint64_t live, uint64_t k) {
     const size_t size = groups_.size();
-    const size_t wanted = std::clamp(size / 256, size_t(512), size_t(65536)), runs = wanted / sample_run;
+    const size_t wanted = std::clamp(size / 1024, size_t(1024), size_t(65536)), runs = wanted / sample_run;
     keys_.clear();
     for (size_t i = 0; i < runs; ++i) {
       const size_t begin = size_t((unsigned __int128)(size - sample_run) * (i * 2 + 1) / (2 * runs));
@@ -117,13 +129,17 @@ class Selector {
     }
     const double m = double(keys_.size()), fraction = double(k) / double(live);
     const double rank = m * fraction, margin = 4.0 * std::sqrt(m * fraction * (1.0 - fraction)) + 2.0;
+    // Places in descending order; each selection leaves the next one the larger keys only.
+    auto end = keys_.end();
     const auto at = [&](double place, K outside) {
       if (!(place >= 0.0) || !(place < m)) return outside;
-      std::nth_element(keys_.begin(), keys_.begin() + size_t(place), keys_.end(), std::greater<K>());
-      return keys_[size_t(place)];
+      const auto found = keys_.begin() + std::ptrdiff_t(place);
+      if (found >= end) return *found;
+      std::nth_element(keys_.begin(), found, end, std::greater<K>());
+      end = found;
+      return *found;
     };
-    const K low = at(rank + margin, K(0)), high = at(rank - margin, rule_.cap);
-    const K middle = at(rank, K(0));
+    const K low = at(rank + margin, K(0)), middle = at(rank, K(0)), high = at(rank - margin, rule_.cap);
     // Discrete data: a value that fills a tenth of the bracket's sample is taken to be the threshold.
     const auto equal = std::count(keys_.begin(), keys_.end(), middle);
     return double(equal) > 0.1 * (2.0 * margin) + 4.0 ? exact(middle) : Bracket{low, high};
@@ -133,6 +149,7 @@ class Selector {
   // lies outside, or if the stash would grow beyond an eighth of the elements.
   bool pass(Bracket bracket, uint64_t k) {
     counts_.assign(blocks(), {});
+    for (auto& stash : stashes_) stash.clear();
     const auto classify = classify_of<K>(table_);
     const bool stash = bracket.low != bracket.high;
     std::atomic<uint64_t> stashed{0};
@@ -145,10 +162,17 @@ class Selector {
       uint64_t between = 0;
       uint64_t above = classify(bits, n, rule_, bracket.low, bracket.high, out, &between);
       if (groups_.masked()) drop_dead(readers_[thread].live(begin, n), n, out, above, between);
-      counts_[block].above += above;
-      counts_[block].between += between;
+      BlockCount& count = counts_[block];
+      count.above += above;
+      count.between += between;
       if (stash && between > 0) {
-        collect(bits, begin, n, out, counts_[block].candidates);
+        auto& found = stashes_[size_t(thread)];
+        if (count.candidates == 0) {
+          count.thread = thread;
+          count.first = found.size();
+        }
+        collect(bits, uint32_t(begin % block_size), n, out, found);
+        count.candidates = found.size() - count.first;
         stashed.fetch_add(between, std::memory_order_relaxed);
       }
       if (writer_ && direct == nullptr) writer_->store(begin, n, out);
@@ -172,20 +196,26 @@ class Selector {
     }
   }
 
-  void collect(const K* bits, size_t begin, size_t n, const uint8_t* out, std::vector<Candidate<K>>& to) const {
-    const auto one = [&](size_t i) {
-      if (out[i] == 2) to.push_back({begin + i, rule_(bits[i])});
-    };
+  void collect(const K* bits, uint32_t begin, size_t n, const uint8_t* out, std::vector<Candidate<K>>& to) const {
+    const auto add = [&](size_t i) { to.push_back({begin + uint32_t(i), rule_(bits[i])}); };
     size_t i = 0;
     for (; i + 8 <= n; i += 8) {
       uint64_t word;
       std::memcpy(&word, out + i, 8);
-      for (word &= 0x0202020202020202ull; word != 0; word &= word - 1) {
-        const size_t at = i + size_t(__builtin_ctzll(word)) / 8;
-        to.push_back({begin + at, rule_(bits[at])});
-      }
+      for (word &= 0x0202020202020202ull; word != 0; word &= word - 1) add(i + size_t(__builtin_ctzll(word)) / 8);
     }
-    for (; i < n; ++i) one(i);
+    for (; i < n; ++i)
+      if (out[i] == 2) add(i);
+  }
+
+  // Calls f(candidate, block, thread) for all candidates, those of a block in order on one thread.
+  template <class F>
+  void for_each_candidate(F f) {
+    parallel_for(counts_.size(), threads_, [&](size_t block, int thread) {
+      const BlockCount& count = counts_[block];
+      const Candidate<K>* found = stashes_[size_t(count.thread)].data() + count.first;
+      for (size_t i = 0; i < count.candidates; ++i) f(found[i], block, thread);
+    });
   }
 
   K radix_select(uint64_t k) {
@@ -211,46 +241,75 @@ class Selector {
     return K(state.prefix);
   }
 
+  // The key of rank `rank` among the candidates, whose number above it is taken off the rank. One pass over them finds
+  // which of a thousand equal parts of the bracket it lies in, so that few are left to select from.
+  K select_candidate(Bracket bracket, uint64_t& rank) {
+    constexpr int parts_bits = 10;
+    int shift = 0;
+    while ((uint64_t(bracket.high - bracket.low) >> shift) >> parts_bits != 0) ++shift;
+    const auto part = [=](K key) { return uint64_t(K(key - bracket.low)) >> shift; };
+    std::vector<std::vector<uint64_t>> parts(size_t(threads_), std::vector<uint64_t>(size_t(1) << parts_bits));
+    for_each_candidate(
+        [&](const Candidate<K>& candidate, size_t, int thread) { ++parts[size_t(thread)][part(candidate.key)]; });
+    for (int t = 1; t < threads_; ++t)
+      for (size_t i = 0; i < parts[0].size(); ++i) parts[0][i] += parts[size_t(t)][i];
+    SelectState state{0, rank};
+    state.descend(parts[0].data(), parts[0].size(), parts_bits);
+    keys_.clear();
+    for (const auto& stash : stashes_)
+      for (const auto& candidate : stash)
+        if (part(candidate.key) == state.prefix) keys_.push_back(candidate.key);
+    const auto found = keys_.begin() + std::ptrdiff_t(state.remaining - 1);
+    std::nth_element(keys_.begin(), found, keys_.end(), std::greater<K>());
+    rank = state.remaining - uint64_t(std::count_if(keys_.begin(), found, [&](K key) { return key > *found; }));
+    return *found;
+  }
+
   // Decides the elements inside the bracket.
   K resolve(Bracket bracket, uint64_t k) {
     K threshold = bracket.low;
     uint64_t ties = k - above_;
     if (bracket.low != bracket.high) {
-      keys_.clear();
-      for (const auto& count : counts_)
-        for (const auto& candidate : count.candidates) keys_.push_back(candidate.key);
-      std::nth_element(keys_.begin(), keys_.begin() + (ties - 1), keys_.end(), std::greater<K>());
-      threshold = keys_[ties - 1];
-      ties -= uint64_t(std::count_if(keys_.begin(), keys_.begin() + (ties - 1), [&](K x) { return x > threshold; }));
+      threshold = select_candidate(bracket, ties);
     }
     if (!writer_) return threshold;
+    const std::vector<uint64_t> ties_here = ties_by_block(bracket, threshold);
     std::vector<uint64_t> ties_before(counts_.size());
-    for (size_t block = 0, seen = 0; block < counts_.size(); ++block) {
-      ties_before[block] = seen;
-      const auto& found = counts_[block].candidates;
-      seen += bracket.low == bracket.high
-                  ? counts_[block].between
-                  : size_t(std::count_if(found.begin(), found.end(), [&](auto& c) { return c.key == threshold; }));
-    }
+    std::exclusive_scan(ties_here.begin(), ties_here.end(), ties_before.begin(), uint64_t(0));
     parallel_for(counts_.size(), threads_, [&](size_t block, int thread) {
       const uint64_t left = ties > ties_before[block] ? ties - ties_before[block] : 0;
       if (bracket.low == bracket.high) {
         cut_ties(block, left, thread);
       } else {
-        settle(counts_[block].candidates, threshold, left);
+        settle(block, threshold, left);
       }
     });
     return threshold;
   }
 
-  void settle(const std::vector<Candidate<K>>& candidates, K threshold, uint64_t ties) const {
-    for (const auto& candidate : candidates) {
-      bool keep = candidate.key > threshold;
-      if (candidate.key == threshold && ties > 0) {
-        keep = true;
-        --ties;
+  std::vector<uint64_t> ties_by_block(Bracket bracket, K threshold) {
+    std::vector<uint64_t> ties(counts_.size());
+    if (bracket.low == bracket.high) {
+      std::transform(counts_.begin(), counts_.end(), ties.begin(), [](const BlockCount& c) { return c.between; });
+    } else {
+      for_each_candidate([&](const Candidate<K>& c, size_t block, int) { ties[block] += c.key == threshold; });
+    }
+    return ties;
+  }
+
+  void settle(size_t block, K threshold, uint64_t ties) const {
+    const BlockCount& count = counts_[block];
+    const size_t begin = block * block_size, n = std::min(block_size, groups_.size() - begin);
+    const Candidate<K>* found = stashes_[size_t(count.thread)].data() + count.first;
+    uint8_t* const direct = writer_->direct(begin, n);
+    for (size_t i = 0; i < count.candidates; ++i) {
+      const bool tied = found[i].key == threshold, keep = found[i].key > threshold || (tied && ties > 0);
+      ties -= tied && ties > 0;
+      if (direct != nullptr) {
+        direct[found[i].place] = keep;
+      } else {
+        writer_->set(begin + found[i].place, keep);
       }
-      writer_->set(candidate.index, keep);
     }
   }
 
@@ -290,7 +349,8 @@ class Selector {
   std::unique_ptr<MaskWriter> writer_;
   std::vector<uint8_t> buffers_;
   std::vector<K> keys_;
-  std::vector<BlockCount<K>> counts_;
+  std::vector<BlockCount> counts_;
+  std::vector<std::vector<Candidate<K>>> stashes_;
   uint64_t above_ = 0;
 };
 
