@@ -1,0 +1,143 @@
+"""What is measured of a tensor, and of all weight matrices as one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import pqi
+from pqi.checkpoint.stored import StoredTensor
+
+Pair = tuple[float, float]
+
+MOST_UNITS = 1 << 22
+"""Tensors with more output units get no spread: it has to hold one index for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairResult:
+    """The index at one pair of exponents, and Theorem 2's bound at η = 0."""
+
+    p: float
+    q: float
+    index: float
+    bound: float
+    keep: float
+    """Suggested keep ratio: bound / d."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The index over output units (first axis), at the first pair of exponents; units without an index left out."""
+
+    units: int
+    min: float
+    median: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The measures of one vector; nan where undefined."""
+
+    zeros: int
+    max: float
+    mean: float
+    gini: float | None
+    """None where it would need a larger workspace than was allowed."""
+    pairs: tuple[PairResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to measure."""
+
+    pairs: tuple[Pair, ...] = ((0.5, 1.0), (1.0, 2.0))
+    spread: bool = True
+    workspace: int = 2 << 30
+    """Bytes that the exact Gini index of a four- or eight-byte type may take; it is left out where it needs more."""
+
+    def __post_init__(self) -> None:
+        if not self.pairs:
+            raise ValueError("pairs must hold at least one (p, q), got none")
+        for p, q in self.pairs:
+            pqi.retained_bound_from_index(0.0, 1, p, q)
+        if self.workspace < 0:
+            raise ValueError(f"workspace must be >= 0, got {self.workspace}")
+
+
+def measure(tensor: StoredTensor, settings: Settings) -> Measures:
+    """Measure one tensor; it must be measurable and hold at least one element."""
+    x = tensor.array()
+    (p, q), *others = settings.pairs
+    grid = _indices(x, others)
+    if gini_workspace([tensor]) <= settings.workspace:
+        found = pqi.summary(x, p, q)
+        grid[p, q] = float(found.index)
+        zeros, largest, mean, gini = int(found.zeros), float(found.max), float(found.mean), float(found.gini)
+    else:
+        grid |= _indices(x, [(p, q)])
+        zeros, largest, mean, gini = _zeros(tensor), float(pqi.topk_threshold(x, 1)), _mean(x), None
+    return Measures(zeros, largest, mean, gini, _results(settings, grid, tensor.count))
+
+
+def measure_pooled(tensors: Sequence[StoredTensor], parts: Sequence[Measures], settings: Settings) -> Measures:
+    """Measure tensors as one vector, in their order; `parts` are the measures of each."""
+    x = pqi.pooled([tensor.array() for tensor in tensors])
+    return Measures(
+        zeros=sum(part.zeros for part in parts),
+        max=float(np.max([part.max for part in parts])),
+        mean=_mean(x),
+        gini=float(pqi.gini(x)) if gini_workspace(tensors) <= settings.workspace else None,
+        pairs=_results(settings, _indices(x, settings.pairs), sum(tensor.count for tensor in tensors)),
+    )
+
+
+def spread(tensor: StoredTensor, settings: Settings) -> Spread | None:
+    """Return the index over output units; None where there are none, too many, or units of one weight."""
+    if len(tensor.shape) < 2 or tensor.shape[0] > MOST_UNITS or tensor.count < 2 * tensor.shape[0]:
+        return None
+    p, q = settings.pairs[0]
+    values = np.asarray(pqi.index(tensor.array(), p, q, axis=tuple(range(1, len(tensor.shape)))))
+    defined = values[~np.isnan(values)]
+    if defined.size == 0:
+        return None
+    return Spread(tensor.shape[0], float(defined.min()), float(np.median(defined)), float(defined.max()))
+
+
+def gini_workspace(tensors: Sequence[StoredTensor]) -> int:
+    """Bytes that `pqi.gini` takes for these tensors as one vector: none for one- and two-byte types."""
+    count, widest = sum(tensor.count for tensor in tensors), max(tensor.element.itemsize for tensor in tensors)
+    if widest <= 2 and len({tensor.element for tensor in tensors}) == 1:
+        return 0
+    return count * (8 if widest == 8 else 2)
+
+
+def _indices(x: Any, pairs: Sequence[Pair]) -> dict[Pair, float]:
+    """Return the index at every pair, from one read."""
+    if not pairs:
+        return {}
+    rows, columns = (sorted(set(exponents)) for exponents in zip(*pairs, strict=True))
+    grid = np.asarray(pqi.index_grid(x, rows, columns))
+    return {(p, q): float(grid[rows.index(p), columns.index(q)]) for p, q in pairs}
+
+
+def _results(settings: Settings, grid: Mapping[Pair, float], count: int) -> tuple[PairResult, ...]:
+    results = []
+    for p, q in settings.pairs:
+        bound = pqi.retained_bound_from_index(grid[p, q], count, p, q)
+        results.append(PairResult(p, q, grid[p, q], bound, bound / count))
+    return tuple(results)
+
+
+def _mean(x: Any) -> float:
+    return float(np.asarray(pqi.power_means(x, [1.0]))[0])
+
+
+def _zeros(tensor: StoredTensor) -> int:
+    """Count zeros where no summary is to be had: types of four or eight bytes, which numpy knows."""
+    array = tensor.as_numpy()
+    return int(array.size - np.count_nonzero(array))

@@ -1,0 +1,167 @@
+"""`pqi.scan`: read a checkpoint, measure every tensor, and all weight matrices as one vector."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from os import PathLike
+from pathlib import Path
+
+from pqi.checkpoint.measure import Measures, Pair, Settings, Spread, gini_workspace, measure, measure_pooled, spread
+from pqi.checkpoint.reading import open_checkpoint
+from pqi.checkpoint.report import Report, TensorReport, Total
+from pqi.checkpoint.stored import Checkpoint, StoredTensor
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which tensors of a checkpoint to look at, by shell patterns on their names."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __contains__(self, name: str) -> bool:
+        wanted = not self.include or any(fnmatchcase(name, pattern) for pattern in self.include)
+        return wanted and not any(fnmatchcase(name, pattern) for pattern in self.exclude)
+
+
+def scan(
+    path: str | PathLike[str],
+    *,
+    pairs: Sequence[Pair] = ((0.5, 1.0), (1.0, 2.0)),
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    spread: bool = True,
+    workspace: int = 2 << 30,
+    on_advance: Advance | None = None,
+) -> Report:
+    """Measure how compressible a checkpoint is, from the file alone: no model is built and no code of it is run.
+
+    Parameters
+    ----------
+    path : str or os.PathLike
+        A safetensors file, an ``index.json`` of shards, a model folder, a PyTorch zip checkpoint, ``.npy`` or
+        ``.npz``. float64/32/16, bfloat16, float8 e4m3fn/e5m2, integers and bool are measured; other types are listed.
+    pairs : sequence of (float, float)
+        Exponents (p, q) of the index, 0 < p < q. The first pair also serves the spread over units.
+    include, exclude : sequence of str
+        Shell patterns; a tensor is looked at if its name matches one of `include` (or there is none) and none of
+        `exclude`.
+    spread : bool
+        Whether to measure every output unit of the tensors with two or more dimensions.
+    workspace : int
+        Bytes that the exact Gini index may take for four- and eight-byte types: 2 an element for float32, 8 for
+        float64, of the tensor or of all of them as one vector. Where it needs more, it is left out (None).
+    on_advance : callable, optional
+        Called with a number of bytes whenever as many have been measured.
+
+    Returns
+    -------
+    Report
+        Every selected tensor with its measures, and all prunable ones as one vector: those with two or more
+        dimensions of a floating or one-byte integer type; tied weights once, optimizer state never.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be opened.
+    ValueError
+        If the exponents fail 0 < p < q, or the file is damaged, hostile, or of no known format.
+
+    Notes
+    -----
+    Files are mapped and every tensor is read where it lies; extra memory is that of `workspace`, and of compressed or
+    big-endian arrays. The values are those of `index`, `gini` and `retained_bound` on the same tensors, to the bit; a
+    measure is nan where they are. An output unit is an entry of the first axis.
+
+    Examples
+    --------
+    >>> import numpy as np, pqi, tempfile, pathlib
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "weights.npy")
+    ...     np.save(path, np.array([[4.0, 0.0], [0.0, 4.0]]))
+    ...     report = pqi.scan(path, pairs=[(1, 2)])
+    >>> report.total.measures.pairs[0].keep.__round__(6)
+    0.5
+    """
+    settings = Settings(tuple((float(p), float(q)) for p, q in pairs), spread, workspace)
+    selection = Selection(tuple(include), tuple(exclude))
+    return scan_checkpoint(open_checkpoint(Path(path)), settings, selection, on_advance or (lambda _: None))
+
+
+def scan_checkpoint(checkpoint: Checkpoint, settings: Settings, selection: Selection, on_advance: Advance) -> Report:
+    """Measure the selected tensors of a checkpoint."""
+    reports: list[TensorReport] = []
+    pool: list[tuple[StoredTensor, Measures]] = []
+    seen: dict[object, TensorReport] = {}
+    for tensor in checkpoint.tensors:
+        if tensor.name not in selection:
+            continue
+        twin = seen.get(tensor.identity) if tensor.identity is not None else None
+        report = _again(tensor, twin) if twin is not None else _first(tensor, settings)
+        if twin is None:
+            on_advance(tensor.nbytes)
+            seen[tensor.identity] = report
+        reports.append(report)
+        if report.prunable and report.measures is not None:
+            pool.append((tensor, report.measures))
+    total = _total(pool, settings)
+    on_advance(total.nbytes)
+    return Report(
+        checkpoint.path,
+        checkpoint.format,
+        settings.pairs,
+        tuple(reports),
+        total,
+        checkpoint.files,
+        checkpoint.metadata,
+    )
+
+
+def work(checkpoint: Checkpoint, selection: Selection) -> int:
+    """Bytes that `scan_checkpoint` reports to have advanced in the end."""
+    distinct = {tensor.identity or tensor.name: tensor for tensor in checkpoint.tensors if tensor.name in selection}
+    return sum(tensor.nbytes * (1 + tensor.prunable) for tensor in distinct.values())
+
+
+def _first(tensor: StoredTensor, settings: Settings) -> TensorReport:
+    measurable = tensor.element.measurable and tensor.count > 0
+    note = "" if measurable else "empty" if tensor.count == 0 else "type without measures"
+    measures = measure(tensor, settings) if measurable else None
+    if measures is not None and measures.gini is None:
+        note = f"Gini would take {gini_workspace([tensor]):,} bytes"
+    units = None
+    if measurable and settings.spread and tensor.prunable:
+        units = spread(tensor, settings)
+    return _describe(tensor, measures, units, note, prunable=tensor.prunable)
+
+
+def _again(tensor: StoredTensor, twin: TensorReport) -> TensorReport:
+    return _describe(tensor, twin.measures, twin.spread, f"same as {twin.name}", prunable=False)
+
+
+def _describe(
+    tensor: StoredTensor, measures: Measures | None, units: Spread | None, note: str, *, prunable: bool
+) -> TensorReport:
+    return TensorReport(
+        name=tensor.name,
+        dtype=tensor.element.name,
+        shape=tensor.shape,
+        d=tensor.count,
+        nbytes=tensor.nbytes,
+        prunable=prunable,
+        measures=measures,
+        spread=units,
+        note=note,
+    )
+
+
+def _total(pool: Sequence[tuple[StoredTensor, Measures]], settings: Settings) -> Total:
+    tensors, parts = [tensor for tensor, _ in pool], [measures for _, measures in pool]
+    count, nbytes = sum(tensor.count for tensor in tensors), sum(tensor.nbytes for tensor in tensors)
+    if len(pool) == 1:
+        return Total(1, count, nbytes, parts[0])
+    return Total(len(pool), count, nbytes, measure_pooled(tensors, parts, settings) if pool else None)
