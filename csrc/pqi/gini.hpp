@@ -51,6 +51,21 @@ struct Run {
   }
 };
 
+// G from Σ (2k − d − 1) w and Σ w: rounded once, but for the last 1e-30; nan where all magnitudes are zero.
+PQI_HD double gini_quotient(DoubleDouble ranked, DoubleDouble sum, double d) {
+  if (!(sum.hi > 0.0)) return __builtin_nan("");
+  ranked.normalise();
+  sum.normalise();
+  DoubleDouble denominator = exact_product(sum.hi, d);
+  denominator.add(sum.lo * d);
+  const double first = ranked.value() / denominator.value();
+  DoubleDouble rest = ranked, product = exact_product(first, denominator.hi);
+  product.multiply(-1.0);
+  rest.add(product);
+  rest.add(-first * denominator.lo);
+  return first + rest.value() / denominator.hi;
+}
+
 // Ranked sums over runs given in ascending order. Exponents are relative to the first non-zero run's, so scaling all
 // magnitudes by a power of two changes no bit; a binade far above it restarts the scale.
 struct RankedSum {
@@ -74,18 +89,7 @@ struct RankedSum {
     rank += run.count;
   }
 
-  // Correctly rounded but for the last 1e-30; nan when every magnitude was zero.
-  PQI_HD double value() const {
-    if (!started) return __builtin_nan("");
-    DoubleDouble denominator = exact_product(sum.hi, double(live));
-    denominator.add(sum.lo * double(live));
-    const double first = ranked.value() / denominator.value();
-    DoubleDouble rest = ranked, product = exact_product(first, denominator.hi);
-    product.multiply(-1.0);
-    rest.add(product);
-    rest.add(-first * denominator.lo);
-    return first + rest.value() / denominator.hi;
-  }
+  PQI_HD double value() const { return gini_quotient(ranked, sum, double(live)); }
 
  private:
   PQI_HD static void add_scaled(DoubleDouble& to, uint128 integer, double unit) {

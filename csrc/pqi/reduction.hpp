@@ -42,6 +42,12 @@ struct DoubleDouble {
     add(x.hi);
     lo += x.lo;
   }
+  // The same value with |lo| ≤ half an ulp of hi: one representation for one value.
+  PQI_HD void normalise() {
+    const double sum = hi + lo;
+    lo -= sum - hi;
+    hi = sum;
+  }
   PQI_HD void multiply(double factor) {
     hi *= factor;
     lo *= factor;

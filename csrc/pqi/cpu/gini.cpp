@@ -15,8 +15,10 @@
 namespace pqi::cpu {
 namespace {
 
+constexpr size_t ranked_in_tiles = chunk_size;    // groups up to this size are sorted many at a time
+constexpr size_t tile_groups = 4;                 // fewer would leave most lanes of a tile idle
 constexpr size_t sorted_below = size_t(1) << 18;  // larger groups are partitioned
-constexpr size_t counted_from = size_t(1) << 15;  // larger partitions of 32-bit keys are counted, not sorted
+constexpr size_t counted_from = size_t(1) << 13;  // larger partitions of 32-bit keys are counted, not sorted
 constexpr size_t low_values = size_t(1) << 16;
 
 double nan_if(bool undefined, const RankedSum& sum) { return undefined ? __builtin_nan("") : sum.value(); }
@@ -103,6 +105,55 @@ double from_sort(const Groups& groups, Reader& reader, std::vector<K>& keys) {
   if (n > 0 && !is_finite(source.dtype(), keys[n - 1])) return __builtin_nan("");
   add_sorted(keys.data(), n, source.dtype(), sum);
   return sum.value();
+}
+
+// Short groups, a lane each: read into the columns of a tile, sorted by a network there, summed in double-double.
+template <class Number, class K>
+class TileRanker {
+ public:
+  TileRanker(const Groups& groups, const Kernels& table)
+      : groups_(groups), table_(table), tile_(groups.size() * lanes) {}
+
+  // Groups [begin, begin + count), count ≤ lanes.
+  void rank(Reader& reader, size_t begin, size_t count, double* out) {
+    const size_t width = groups_.size();
+    if (count < size_t(lanes)) std::fill(tile_.begin(), tile_.end(), K(0));
+    double live[lanes] = {};
+    for (size_t lane = 0; lane < count; ++lane) {
+      reader.select(begin + lane);
+      live[lane] = double(reader.count_live(0, width));
+      load(reader.template read<Number>(0, width), lane);
+    }
+    RankedLanes ranked;
+    if constexpr (sizeof(K) == 4) table_.rank_floats(tile_.data(), width, live, &ranked);
+    if constexpr (sizeof(K) == 8) table_.rank_doubles(tile_.data(), width, live, &ranked);
+    for (size_t lane = 0; lane < count; ++lane) {
+      const bool finite = double(bits_as<Number>(K(ranked.largest[lane]))) < infinity;
+      out[begin + lane] = finite ? gini_quotient({ranked.ranked_hi[lane], ranked.ranked_lo[lane]},
+                                                 {ranked.sum_hi[lane], ranked.sum_lo[lane]}, live[lane])
+                                 : __builtin_nan("");
+    }
+  }
+
+ private:
+  void load(const Number* x, size_t lane) {
+    constexpr K magnitude = ~K(0) >> 1;
+    K* const tile = tile_.data() + lane;
+    for (size_t i = 0; i < groups_.size(); ++i) tile[i * lanes] = bits_as<K>(x[i]) & magnitude;
+  }
+
+  const Groups& groups_;
+  const Kernels& table_;
+  std::vector<K> tile_;
+};
+
+template <class Number, class K>
+void rank_groups(const Groups& groups, double* out) {
+  const Kernels& table = kernels();
+  for_each_group(groups, table, [&](size_t begin, size_t end, Reader& reader) {
+    TileRanker<Number, K> ranker(groups, table);
+    for (; begin < end; begin += lanes) ranker.rank(reader, begin, std::min(end - begin, size_t(lanes)), out);
+  });
 }
 
 // Σ l and Σ j·l over ascending lows, j = 1 … n.
@@ -202,11 +253,11 @@ class Partition {
 
 // Counts a partition of one value range on all threads.
 LowSums count_large(const uint16_t* low, size_t n) {
-  const size_t step = size_t(1) << 22, tasks = (n + step - 1) / step;
+  const size_t step = size_t(1) << 20, tasks = (n + step - 1) / step;
   const int threads = num_threads();
-  std::vector<std::vector<uint64_t>> counts(threads);
+  std::vector<std::vector<uint64_t>> counts(static_cast<size_t>(threads));
   parallel_for(tasks, threads, [&](size_t task, int thread) {
-    auto& mine = counts[thread];
+    auto& mine = counts[size_t(thread)];
     mine.resize(low_values);
     for (size_t i = task * step, end = std::min(i + step, n); i < end; ++i) ++mine[low[i]];
   });
@@ -216,9 +267,45 @@ LowSums count_large(const uint16_t* low, size_t n) {
   return sums_of_counts(total.data());
 }
 
+// One thread's buffers for the ranked sums of a partition: sorted while short, then counted in bytes, and in words
+// where a value is so frequent that its byte overflows.
+class LowRanker {
+ public:
+  LowSums rank(uint16_t* low, size_t n) {
+    if (n >= counted_from) return count(low, n);
+    buffer_.resize(counted_from);
+    radix_sort(low, buffer_.data(), n);
+    return sums_of_sorted(low, n);
+  }
+
+ private:
+  LowSums count(const uint16_t* low, size_t n) {
+    bytes_.assign(low_values, 0);
+    uint8_t* const bytes = bytes_.data();
+    bool overflow = false;
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; ++i) {
+      const uint16_t place = uint16_t(low[i] << 4 | low[i] >> 12);  // counts[t][l] of pairwise_differences
+      overflow |= ++bytes[place] == 0;
+      sum += low[i];
+    }
+    if (!overflow) {
+      const uint64_t differences = kernels().pairwise_differences(bytes, uint32_t(n));
+      return {sum, (uint128(differences) + uint128(n + 1) * sum) / 2};
+    }
+    words_.assign(low_values, 0);
+    for (size_t i = 0; i < n; ++i) ++words_[low[i]];
+    return sums_of_counts(words_.data());
+  }
+
+  std::vector<uint16_t> buffer_;
+  std::vector<uint8_t> bytes_;
+  std::vector<uint32_t> words_;
+};
+
 double from_partition32(const Groups& groups, size_t group) {
   using Buckets = Partition<uint32_t, uint16_t, 16>;
-  constexpr size_t large = size_t(1) << 23, small_buffer = counted_from;
+  constexpr size_t large = size_t(1) << 22;  // shared by the threads; Σ C·(n − C) of smaller ones fits 64 bits
   Buckets partition(groups, group);
   if (!partition.finite()) return __builtin_nan("");
   std::vector<size_t> filled;
@@ -229,21 +316,10 @@ double from_partition32(const Groups& groups, size_t group) {
     if (partition.count(filled[i]) >= large)
       sums[i] = count_large(partition.values(filled[i]), partition.count(filled[i]));
   const int threads = num_threads();
-  std::vector<std::vector<uint32_t>> counts(threads);
-  std::vector<std::vector<uint16_t>> buffers(threads, std::vector<uint16_t>(small_buffer));
+  std::vector<LowRanker> rankers(static_cast<size_t>(threads));
   parallel_for(filled.size(), threads, [&](size_t i, int thread) {
-    uint16_t* low = partition.values(filled[i]);
     const size_t n = partition.count(filled[i]);
-    if (n >= large) return;
-    if (n < counted_from) {
-      radix_sort(low, buffers[thread].data(), n);
-      sums[i] = sums_of_sorted(low, n);
-      return;
-    }
-    counts[thread].assign(low_values, 0);
-    uint32_t* count = counts[thread].data();
-    for (size_t j = 0; j < n; ++j) ++count[low[j]];
-    sums[i] = sums_of_counts(count);
+    if (n < large) sums[i] = rankers[size_t(thread)].rank(partition.values(filled[i]), n);
   });
   RankedSum total(partition.size());
   for (size_t i = 0; i < filled.size(); ++i) {
@@ -290,11 +366,16 @@ void sort_groups(const Groups& groups, double* out) {
 
 void gini(const Groups& groups, double* out) {
   const Stream stream = groups.key_stream();
-  const bool sorted = groups.size() < sorted_below;
-  if (stream == Stream::bits16) {
-    if (groups.size() < histogram_minimum) return sort_groups<uint16_t>(groups, out);
+  const size_t size = groups.size();
+  if (size == 0) {
+    std::fill(out, out + groups.count(), __builtin_nan(""));
+  } else if (size <= ranked_in_tiles && groups.count() >= tile_groups) {
+    return groups.number_stream() == Stream::float32 ? rank_groups<float, uint32_t>(groups, out)
+                                                     : rank_groups<double, uint64_t>(groups, out);
+  } else if (stream == Stream::bits16) {
+    if (size < histogram_minimum) return sort_groups<uint16_t>(groups, out);
     for (size_t g = 0; g < groups.count(); ++g) out[g] = from_histogram(histogram_of(groups, g), groups.dtype());
-  } else if (sorted) {
+  } else if (size < sorted_below) {
     return stream == Stream::bits32 ? sort_groups<uint32_t>(groups, out) : sort_groups<uint64_t>(groups, out);
   } else {
     for (size_t g = 0; g < groups.count(); ++g)

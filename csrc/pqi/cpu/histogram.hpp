@@ -22,7 +22,8 @@ Histogram histogram_of(const Groups& groups, size_t group);
 template <class F>
 void for_each_group(const Groups& groups, const Kernels& kernels, F body) {
   constexpr size_t batch_elements = size_t(1) << 16;
-  const size_t batch = groups.size() >= batch_elements ? 1 : batch_elements / (groups.size() + 1) + 1;
+  const size_t few = batch_elements / (groups.size() + 1) + 1,
+               batch = groups.size() > chunk_size ? few : (few + lanes - 1) / lanes * lanes;
   const size_t tasks = (groups.count() + batch - 1) / batch;
   parallel_for(tasks, num_threads(), [&](size_t task, int) {
     Reader reader(groups, kernels);

@@ -9,6 +9,12 @@ namespace pqi::cpu {
 // Which of the exponents ½, 1, 2 a fused pass sums; results stand in this order.
 enum SpecialPowers : unsigned { sum_half = 1, sum_one = 2, sum_two = 4 };
 
+// Ranked sums of `lanes` groups at once: Σ (2k − d − 1) w and Σ w in double-double, and the largest key of each.
+struct RankedLanes {
+  double ranked_hi[lanes], ranked_lo[lanes], sum_hi[lanes], sum_lo[lanes];
+  uint64_t largest[lanes];
+};
+
 struct Kernels {
   const char* name;
 
@@ -35,6 +41,15 @@ struct Kernels {
   uint16_t (*extent16)(const uint16_t*, size_t n, KeyRule<uint16_t>, uint64_t* zeros);
   uint32_t (*extent32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint64_t* zeros);
   uint64_t (*extent64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint64_t* zeros);
+
+  // Sorts the columns of a [width][lanes] tile of float magnitudes' bits and sums them, ranks counting live[j] entries
+  // of column j (the others are zeros, which come first). float64 sums are scaled by the largest magnitude's binade.
+  void (*rank_floats)(uint32_t* tile, size_t width, const double* live, RankedLanes*);
+  void (*rank_doubles)(uint64_t* tile, size_t width, const double* live, RankedLanes*);
+
+  // Σ_v C(v)·(n − C(v)) with C(v) how many of n 16-bit values are ≤ v: the sum of all pairwise differences.
+  // counts[t][l] is how often the value l·4096 + t occurs, so that each of 16 lanes walks a stretch of its own.
+  uint64_t (*pairwise_differences)(const uint8_t* counts, uint32_t n);
 
   uint64_t (*count_true)(const uint8_t*, size_t n);
   uint64_t (*read)(const void*, size_t bytes);  // the yardstick: every 64-bit word added up
