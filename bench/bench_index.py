@@ -72,8 +72,7 @@ def in_numba(p: float, q: float) -> Contender:
         halves = (p, q) == (0.5, 1.0)
         squares = (p, q) == (1.0, 2.0)
 
-        @numba.njit(parallel=True)
-        def index(x: Array) -> Any:
+        def loop(x: Array) -> Any:
             first, second = 0.0, 0.0
             for i in numba.prange(x.size):
                 magnitude = np.float64(abs(x[i]))
@@ -88,6 +87,7 @@ def in_numba(p: float, q: float) -> Contender:
                     second += magnitude**q
             return 1 - (first / x.size) ** (1 / p) / (second / x.size) ** (1 / q)
 
+        index: Any = numba.njit(parallel=True)(loop)
         x = weights(dtype, n)
         return lambda: index(x)
 

@@ -50,8 +50,7 @@ def numba_norms(dtype: str, n: int, _width: int | None) -> Call:
 
     numba.set_num_threads(THREADS)
 
-    @numba.njit(parallel=True)
-    def norms(x: Array) -> tuple[float, float]:
+    def loop(x: Array) -> tuple[float, float]:
         first, second = 0.0, 0.0
         for i in numba.prange(x.size):
             magnitude = np.float64(abs(x[i]))
@@ -59,6 +58,7 @@ def numba_norms(dtype: str, n: int, _width: int | None) -> Call:
             second += magnitude * magnitude
         return first, np.sqrt(second)
 
+    norms: Any = numba.njit(parallel=True)(loop)
     x = weights(dtype, n)
     return lambda: norms(x)
 
