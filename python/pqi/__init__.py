@@ -1,6 +1,12 @@
-"""Sparsity measures on arrays at memory speed, and pruning steered by them (`pqi.prune`)."""
+"""Sparsity measures on arrays at memory speed, and pruning steered by them (`pqi.prune`).
+
+`scan` measures checkpoint files; it is imported when it is first used.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from pqi._bound import retained_bound, retained_bound_from_index
+from pqi._core import __version__
 from pqi._gini import gini
 from pqi._index import index, index_grid
 from pqi._info import info, set_num_threads, use_isa
@@ -8,7 +14,9 @@ from pqi._norms import norms, power_means
 from pqi._pooled import pooled
 from pqi._summary import summary
 from pqi._topk import topk_mask, topk_threshold
-from pqi._core import __version__
+
+if TYPE_CHECKING:
+    from pqi.checkpoint.scanning import scan
 
 __all__ = [
     "__version__",
@@ -21,9 +29,18 @@ __all__ = [
     "power_means",
     "retained_bound",
     "retained_bound_from_index",
+    "scan",
     "set_num_threads",
     "summary",
     "topk_mask",
     "topk_threshold",
     "use_isa",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "scan":
+        from pqi.checkpoint.scanning import scan
+
+        return scan
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from pqi import __version__
+from pqi.checkpoint.commands import add_commands as add_checkpoint_commands
 from pqi.experiment.config import SCOPES, RunConfig, Training, setting_type
 from pqi.experiment.method_spec import MethodSpec
 from pqi.experiment.presets import METHODS, PRESETS
@@ -52,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, or the process's own, and return its exit status."""
     parser = build_parser()
     options = parser.parse_args(arguments)
+    if "run" in options:
+        return int(options.run(options))
     missing = [package for module, package in NEEDED.items() if find_spec(module) is None]
     if missing:
         return _complain(f"pqindex {options.command} needs {', '.join(missing)}: pip install 'pqindex[all]'")
@@ -98,6 +101,7 @@ def build_parser() -> Parser:
         description="Write figures/ and report.html about all runs in a directory, finished or not.",
     )
     reporting.add_argument("directory", type=Path, metavar="DIR", help="directory that holds the runs, or one run")
+    add_checkpoint_commands(commands)
     return parser
 
 

@@ -13,6 +13,8 @@ from pqi.checkpoint.stored import StoredTensor
 
 Pair = tuple[float, float]
 
+DEFAULT_PAIRS: tuple[Pair, ...] = ((0.5, 1.0), (1.0, 2.0))
+DEFAULT_WORKSPACE = 2 << 30
 MOST_UNITS = 1 << 22
 """Tensors with more output units get no spread: it has to hold one index for each."""
 
@@ -55,9 +57,9 @@ class Measures:
 class Settings:
     """What to measure."""
 
-    pairs: tuple[Pair, ...] = ((0.5, 1.0), (1.0, 2.0))
+    pairs: tuple[Pair, ...] = DEFAULT_PAIRS
     spread: bool = True
-    workspace: int = 2 << 30
+    workspace: int = DEFAULT_WORKSPACE
     """Bytes that the exact Gini index of a four- or eight-byte type may take; it is left out where it needs more."""
 
     def __post_init__(self) -> None:

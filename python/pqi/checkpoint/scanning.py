@@ -8,7 +8,18 @@ from fnmatch import fnmatchcase
 from os import PathLike
 from pathlib import Path
 
-from pqi.checkpoint.measure import Measures, Pair, Settings, Spread, gini_workspace, measure, measure_pooled, spread
+from pqi.checkpoint.measure import (
+    DEFAULT_PAIRS,
+    DEFAULT_WORKSPACE,
+    Measures,
+    Pair,
+    Settings,
+    Spread,
+    gini_workspace,
+    measure,
+    measure_pooled,
+    spread,
+)
 from pqi.checkpoint.reading import open_checkpoint
 from pqi.checkpoint.report import Report, TensorReport, Total
 from pqi.checkpoint.stored import Checkpoint, StoredTensor
@@ -31,11 +42,11 @@ class Selection:
 def scan(
     path: str | PathLike[str],
     *,
-    pairs: Sequence[Pair] = ((0.5, 1.0), (1.0, 2.0)),
+    pairs: Sequence[Pair] = DEFAULT_PAIRS,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     spread: bool = True,
-    workspace: int = 2 << 30,
+    workspace: int = DEFAULT_WORKSPACE,
     on_advance: Advance | None = None,
 ) -> Report:
     """Measure how compressible a checkpoint is, from the file alone: no model is built and no code of it is run.

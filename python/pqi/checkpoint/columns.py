@@ -1,0 +1,163 @@
+"""The columns of tables: what they show of a tensor, how it is written, and by what it is sorted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pqi.checkpoint.measure import Measures, Pair, Spread
+from pqi.checkpoint.report import Report, TensorReport, Total
+from pqi.checkpoint.stored import shown
+
+ABSENT = "–"
+HALF = "½"
+
+Row = TensorReport | Total
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column."""
+
+    key: str
+    """Name on the command line and in the page."""
+    heading: str
+    explanation: str
+    value: Callable[[Row], Any]
+    """What rows are sorted by; None where there is nothing."""
+    text: Callable[[Any], str]
+    importance: int
+    """A narrow terminal shows the columns of greatest importance."""
+    numeric: bool = True
+
+    def cell(self, row: Row) -> str:
+        """Return the text of a row's cell."""
+        value = self.value(row)
+        return ABSENT if is_absent(value) else self.text(value)
+
+
+def columns(pairs: Sequence[Pair]) -> list[Column]:
+    """Return all columns for these exponents, in their order."""
+    found = [
+        Column("name", "tensor", "Name in the file", _name, shown, 100, numeric=False),
+        Column("dtype", "dtype", "Element type", _dtype, str, 40, numeric=False),
+        Column("shape", "shape", "Dimensions", _shape, _times, 60, numeric=False),
+        Column("d", "d", "Number of entries", lambda row: row.d, lambda d: f"{d:,}", 50),
+        Column("zeros", "zeros", "Entries that are zero already", _zero_share, _percent, 70),
+    ]
+    for place, pair in enumerate(pairs):
+        exponents = label(pair)
+        keep = f"Share of the entries that the bound at η = 0 says to keep at least, from I({exponents})"
+        found += [
+            Column(
+                f"index({pair[0]:g},{pair[1]:g})",
+                f"I({exponents})",
+                "PQ Index: 0 where all magnitudes are equal, towards 1 the sparser",
+                _of_pair(place, "index"),
+                _fraction,
+                90 - place,
+            ),
+            Column(
+                f"keep({pair[0]:g},{pair[1]:g})",
+                f"keep({exponents})",
+                keep,
+                _of_pair(place, "keep"),
+                _percent,
+                95 - place,
+            ),
+        ]
+    return [
+        *found,
+        Column("gini", "Gini", "Gini index of the magnitudes", _measure("gini"), _fraction, 80),
+        Column("units", "units", f"I({label(pairs[0])}) of output units: least, median, largest", _spread, _range, 55),
+        Column("max", "max", "Largest magnitude", _measure("max"), _number, 30),
+        Column("mean", "mean", "Mean magnitude", _measure("mean"), _number, 20),
+    ]
+
+
+def label(pair: Pair) -> str:
+    """Return exponents as they are written in headings.
+
+    Examples
+    --------
+    >>> label((0.5, 1.0))
+    '½, 1'
+    """
+    return ", ".join(HALF if exponent == 0.5 else f"{exponent:g}" for exponent in pair)
+
+
+def total_name(report: Report) -> str:
+    """Return what the last row is called."""
+    count = report.total.tensors
+    return f"all {count} prunable tensors" if count != 1 else "the prunable tensor"
+
+
+def sorted_rows(report: Report, by: Column | None, top: int | None) -> list[TensorReport]:
+    """Return the rows to show: in the file's order, or the largest of a column first; rows without a value last."""
+    rows = list(report.tensors)
+    if by is not None:
+        valued = [row for row in rows if not is_absent(by.value(row))]
+        rest = [row for row in rows if is_absent(by.value(row))]
+        rows = sorted(valued, key=by.value, reverse=by.numeric) + rest
+    return rows[:top]
+
+
+def is_absent(value: Any) -> bool:
+    """Whether there is nothing to show: None or nan."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _name(row: Row) -> Any:
+    return row.name if isinstance(row, TensorReport) else None
+
+
+def _dtype(row: Row) -> Any:
+    return row.dtype if isinstance(row, TensorReport) else None
+
+
+def _shape(row: Row) -> Any:
+    return row.shape if isinstance(row, TensorReport) else None
+
+
+def _spread(row: Row) -> Any:
+    found: Spread | None = row.spread if isinstance(row, TensorReport) else None
+    return None if found is None else (found.median, found.min, found.max)
+
+
+def _zero_share(row: Row) -> float | None:
+    return None if row.measures is None else row.measures.zeros / row.d
+
+
+def _measure(name: str) -> Callable[[Row], Any]:
+    def value(row: Row) -> Any:
+        found: Measures | None = row.measures
+        return None if found is None else getattr(found, name)
+
+    return value
+
+
+def _of_pair(place: int, name: str) -> Callable[[Row], Any]:
+    return lambda row: None if row.measures is None else getattr(row.measures.pairs[place], name)
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "scalar"
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace("%", " %")
+
+
+def _fraction(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _range(values: tuple[float, float, float]) -> str:
+    median, low, high = values
+    return f"{low:.2f} · {median:.2f} · {high:.2f}"

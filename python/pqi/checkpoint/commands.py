@@ -1,0 +1,231 @@
+"""The commands ``pqindex scan`` and ``pqindex mask``: their options, and what they print.
+
+Exit status: 0 when all is well, 2 if a file could not be read or written, 130 after Ctrl-C. Files that can be read are
+scanned whatever the others are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pqi
+from pqi.checkpoint.measure import DEFAULT_PAIRS, DEFAULT_WORKSPACE, Pair, Settings
+from pqi.checkpoint.stored import shown
+
+if TYPE_CHECKING:
+    from pqi.checkpoint.report import Report
+    from pqi.checkpoint.scanning import Selection
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+STDOUT = Path("-")
+
+SCAN_EPILOG = """\
+examples:
+  pqindex scan model.safetensors --sort keep --top 20
+  pqindex scan model-folder --exclude '*embed*' --html report.html
+  pqindex scan a.pt b.npz --pq 0.5,1 --pq 1,2 --json -
+
+Sort by name, d, zeros, index, keep, gini, units, max or mean; largest first.
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Add the commands to those of the command line."""
+    scanning = commands.add_parser(
+        "scan",
+        help="how compressible is a checkpoint file? no model, no data",
+        description="Measure every tensor of checkpoint files, and all weight matrices as one vector: zeros, PQ Index, "
+        "Gini index, and the share of the weights that Theorem 2 says to keep.",
+        epilog=SCAN_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    scanning.set_defaults(run=run_scan)
+    scanning.add_argument(
+        "paths",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="safetensors file, index.json of shards, model folder, PyTorch zip checkpoint, .npy or .npz",
+    )
+    _add_what(scanning)
+    scanning.add_argument("--no-units", action="store_true", help="leave out the spread over output units")
+    output = scanning.add_argument_group("output")
+    output.add_argument("--sort", metavar="COLUMN", help="largest first (default the file's order)")
+    output.add_argument("--top", type=_positive, metavar="N", help="show N rows in the terminal (default all)")
+    output.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON; - for standard output")
+    output.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each tensor; - for standard output")
+    output.add_argument("--html", type=Path, metavar="FILE", help="write a page that needs nothing but itself")
+
+
+def run_scan(options: argparse.Namespace) -> int:
+    """Scan the paths, write what was asked for, and return the exit status."""
+    lacking = [module for module in ("rich", "jinja2") if find_spec(module) is None]
+    if lacking:
+        return complain(f"pqindex scan needs {', '.join(lacking)}: pip install 'pqindex[cli]'")
+    try:
+        settings = Settings(tuple(options.pq or DEFAULT_PAIRS), not options.no_units, options.workspace)
+        if options.threads is not None:
+            pqi.set_num_threads(options.threads)
+        reports, errors = _scan_all(options.paths, settings, _selection(options))
+        for error in errors:
+            complain(f"pqindex scan: error: {error}")
+        _write(reports, errors, options)
+    except BrokenPipeError:
+        sys.stdout = None  # the reader has gone: nothing is left to flush
+    except (ValueError, OSError) as error:
+        return complain(f"pqindex scan: error: {explain(error)}")
+    except KeyboardInterrupt:
+        return complain("pqindex scan: interrupted", status=130)
+    return 2 if errors else 0
+
+
+def complain(message: str, status: int = 2) -> int:
+    """Print one line to standard error and return the exit status."""
+    print(shown(" ".join(message.split()), 500), file=sys.stderr)
+    return status
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_argument_group("what to measure")
+    what.add_argument(
+        "--pq",
+        action="append",
+        type=_pair,
+        metavar="P,Q",
+        help="exponents of the index, 0 < P < Q; repeat for several (default 0.5,1 and 1,2)",
+    )
+    _add_selection(what)
+    what.add_argument(
+        "--workspace",
+        type=_bytes,
+        metavar="BYTES",
+        default=DEFAULT_WORKSPACE,
+        help="memory that the exact Gini index of float32 (2 bytes an entry), float64 (8) or mixed types may take; "
+        "left out beyond (default 2G)",
+    )
+    what.add_argument("--threads", type=_positive, metavar="N", help="default one per processor")
+
+
+def _add_selection(group: Any) -> None:
+    for name, text in (("include", "look at these tensors only"), ("exclude", "leave these tensors out")):
+        group.add_argument(
+            f"--{name}", action="append", default=[], metavar="PATTERN", help=f"{text}; a shell pattern, repeatable"
+        )
+
+
+def _selection(options: argparse.Namespace) -> Selection:
+    from pqi.checkpoint.scanning import Selection
+
+    return Selection(tuple(options.include), tuple(options.exclude))
+
+
+def _scan_all(paths: Sequence[Path], settings: Settings, selection: Selection) -> tuple[list[Report], list[str]]:
+    """Scan one path after the other; a damaged one becomes an error and does not keep the others from being scanned."""
+    from pqi.checkpoint.reading import open_checkpoint
+    from pqi.checkpoint.scanning import scan_checkpoint, work
+
+    opened, errors = _each(paths, open_checkpoint)
+    with progress(sum(work(checkpoint, selection) for checkpoint in opened)) as advance:
+        reports, later = _each(opened, lambda checkpoint: scan_checkpoint(checkpoint, settings, selection, advance))
+    return reports, errors + later
+
+
+def _each(items: Iterable[Item], do: Callable[[Item], Result]) -> tuple[list[Result], list[str]]:
+    """Return the results and, of the items for which there is none, the errors."""
+    results, errors = [], []
+    for item in items:
+        try:
+            results.append(do(item))
+        except (ValueError, OSError) as error:  # noqa: PERF203 (one item's failure must not end the others)
+            errors.append(explain(error))
+    return results, errors
+
+
+def explain(error: Exception) -> str:
+    """Return an error as one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{shown(error.filename)}: {error.strerror}"
+    return str(error)
+
+
+def progress(total: int) -> Any:
+    """Return a context whose value is called with bytes done; it draws a bar if standard error is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return nullcontext(lambda _: None)
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return _Bar(Progress(*columns, console=console, transient=True), total)
+
+
+class _Bar:
+    """A progress bar as a context."""
+
+    def __init__(self, bars: Any, total: int) -> None:
+        self._bars, self._task = bars, bars.add_task("scan", total=total)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._bars.start()
+        return lambda done: self._bars.advance(self._task, done)
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+
+def _write(reports: Sequence[Report], errors: Sequence[str], options: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from pqi.checkpoint.page import render
+    from pqi.checkpoint.report import write_csv, write_json
+    from pqi.checkpoint.table import print_report
+
+    if STDOUT not in (options.json, options.csv):
+        for report in reports:
+            print_report(report, Console(), sort=options.sort, top=options.top)
+    if options.json is not None:
+        _to(options.json, lambda file: write_json(reports, errors, file))
+    if options.csv is not None:
+        _to(options.csv, lambda file: write_csv(reports, file))
+    if options.html is not None:
+        _to(options.html, lambda file: file.write(render(reports, errors)))
+
+
+def _to(path: Path, write: Callable[[Any], object]) -> None:
+    if path == STDOUT:
+        write(sys.stdout)
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        write(file)
+    print(f"written: {path}", file=sys.stderr)
+
+
+def _pair(text: str) -> Pair:
+    try:
+        p, q = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"exponents are written P,Q as in 0.5,1, got {text!r}") from None
+    return p, q
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
+    return int(text)
+
+
+def _bytes(text: str) -> int:
+    scale = {"K": 10, "M": 20, "G": 30, "T": 40}.get(text[-1:].upper(), 0)
+    digits = text[:-1] if scale else text
+    if not digits.isdecimal():
+        raise argparse.ArgumentTypeError(f"bytes are written as in 512M or 2G, got {text!r}")
+    return int(digits) << scale

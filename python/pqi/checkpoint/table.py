@@ -1,0 +1,84 @@
+"""The report as a table in the terminal, as wide as the terminal is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich import box
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+from pqi.checkpoint.columns import Column, columns, sorted_rows, total_name
+from pqi.checkpoint.report import Report, TensorReport
+from pqi.checkpoint.stored import shown
+
+SHORTEST_NAME = 36
+GAP = 3
+EDGES = 3
+
+
+def print_report(report: Report, console: Console, *, sort: str | None = None, top: int | None = None) -> None:
+    """Print one row for each tensor, and one for all prunable ones as one vector.
+
+    Raises
+    ------
+    ValueError
+        If there is no column named `sort`.
+    """
+    every = columns(report.pairs)
+    rows = sorted_rows(report, _named(every, sort), top)
+    widths = {column.key: _width(column, rows, report) for column in every}
+    chosen = _that_fit(every, widths, console.width)
+    others = sum(widths[column.key] + GAP for column in chosen[1:])
+    widths["name"] = min(widths["name"], max(SHORTEST_NAME, console.width - others - EDGES))
+    title = Text(f"{shown(report.path, 200)} ({report.format}, {len(report.tensors)} tensors)", style="bold")
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for column in chosen:
+        justify: JustifyMethod = "right" if column.numeric else "left"
+        table.add_column(Text(column.heading), justify=justify, no_wrap=True, width=widths[column.key])
+    for row in rows:
+        name, *cells = (column.cell(row) for column in chosen)
+        table.add_row(Text(shown(name, widths["name"])), *map(Text, cells), style=None if row.prunable else "dim")
+    if report.total.measures is not None:
+        table.add_section()
+        table.add_row(total_name(report), *(Text(column.cell(report.total)) for column in chosen[1:]), style="bold")
+    console.print(table)
+    _print_notes(report, rows, console)
+
+
+def _named(every: Sequence[Column], key: str | None) -> Column | None:
+    if key is None:
+        return None
+    meant = [column for column in every if column.key == key or column.key.partition("(")[0] == key]
+    if not meant:
+        raise ValueError(f"sort must be one of {', '.join(column.key for column in every)}, got {key!r}")
+    return meant[0]
+
+
+def _that_fit(every: Sequence[Column], widths: Mapping[str, int], available: int) -> list[Column]:
+    """Drop the least important columns until the rest fit beside names of some length."""
+    chosen = list(every)
+    needed = sum(widths[column.key] + GAP for column in chosen[1:]) + min(widths["name"], SHORTEST_NAME) + EDGES
+    while len(chosen) > 2 and needed > available:
+        least = min(chosen, key=lambda column: column.importance)
+        chosen.remove(least)
+        needed -= widths[least.key] + GAP
+    return chosen
+
+
+def _width(column: Column, rows: Sequence[TensorReport], report: Report) -> int:
+    total = total_name(report) if column.key == "name" else column.cell(report.total)
+    return max(len(column.heading), len(total), *(len(column.cell(row)) for row in rows), 0)
+
+
+def _print_notes(report: Report, rows: Sequence[TensorReport], console: Console) -> None:
+    if len(rows) < len(report.tensors):
+        console.print(Text(f"{len(report.tensors) - len(rows)} more tensors not shown", style="dim"))
+    notes: dict[str, list[str]] = {}
+    for row in rows:
+        if row.note:
+            notes.setdefault(row.note, []).append(shown(row.name, 40))
+    for note, names in notes.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        console.print(Text(f"{', '.join(names[:3])}{more}: {note}", style="dim"))
