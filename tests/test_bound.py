@@ -124,4 +124,4 @@ def test_constant_vectors_keep_everything() -> None:
     for _ in range(200):
         w = np.full(rng.integers(1, 400), rng.random(), dtype=np.float32)
         assert pqi.index(w) >= 0
-        assert w.size * (1 - 1e-14) <= pqi.retained_bound(w) <= w.size
+        assert w.size * (1 - 1e-12) <= pqi.retained_bound(w) <= w.size
