@@ -53,75 +53,81 @@ cpu::Groups groups_of(const Arrays& arrays, const Arrays& masks, const Axes& axe
   return cpu::Groups(views(arrays), views(masks), axes ? &*axes : nullptr);
 }
 
-// Runs compute(groups) without the interpreter's lock.
-template <class F>
-void compute(const Arrays& arrays, const Arrays& masks, const Axes& axes, F work) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
-  py::gil_scoped_release unlocked;
-  work(groups);
-}
-
-size_t group_count(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  return groups_of(arrays, masks, axes).count();
-}
-
 Doubles index_grid(const Arrays& arrays, const Arrays& masks, const Axes& axes, const std::vector<double>& p,
                    const std::vector<double>& q) {
-  Doubles out({group_count(arrays, masks, axes), p.size(), q.size()});
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  Doubles out({groups.count(), p.size(), q.size()});
   double* values = out.mutable_data();
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::index_grid(groups, p, q, values); });
+  py::gil_scoped_release unlocked;
+  cpu::index_grid(groups, p, q, values);
   return out;
 }
 
 py::tuple mean_and_index(const Arrays& arrays, const Arrays& masks, const Axes& axes, double p, double q) {
-  const size_t count = group_count(arrays, masks, axes);
-  Doubles means(count), indices(count);
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  Doubles means(groups.count()), indices(groups.count());
   double *mean = means.mutable_data(), *index = indices.mutable_data();
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::mean_and_index(groups, p, q, mean, index); });
+  {
+    py::gil_scoped_release unlocked;
+    cpu::mean_and_index(groups, p, q, mean, index);
+  }
   return py::make_tuple(means, indices);
 }
 
 Doubles power_means(const Arrays& arrays, const Arrays& masks, const Axes& axes, const std::vector<double>& exponents) {
-  Doubles out({group_count(arrays, masks, axes), exponents.size()});
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  Doubles out({groups.count(), exponents.size()});
   double* values = out.mutable_data();
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::power_means(groups, exponents, values); });
+  py::gil_scoped_release unlocked;
+  cpu::power_means(groups, exponents, values);
   return out;
 }
 
 py::tuple norms(const Arrays& arrays, const Arrays& masks, const Axes& axes, double p, double q) {
-  const size_t count = group_count(arrays, masks, axes);
-  Doubles norm_p(count), norm_q(count);
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  Doubles norm_p(groups.count()), norm_q(groups.count());
   double *first = norm_p.mutable_data(), *second = norm_q.mutable_data();
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::norms(groups, p, q, first, second); });
+  {
+    py::gil_scoped_release unlocked;
+    cpu::norms(groups, p, q, first, second);
+  }
   return py::make_tuple(norm_p, norm_q);
 }
 
 Doubles gini(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  Doubles out(group_count(arrays, masks, axes));
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  Doubles out(groups.count());
   double* values = out.mutable_data();
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::gini(groups, values); });
+  py::gil_scoped_release unlocked;
+  cpu::gini(groups, values);
   return out;
 }
 
 py::tuple extent(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  const size_t count = group_count(arrays, masks, axes);
-  Doubles largest(count);
-  Integers zeros(count), live(count);
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  Doubles largest(groups.count());
+  Integers zeros(groups.count()), live(groups.count());
   double* values = largest.mutable_data();
   uint64_t *zero = zeros.mutable_data(), *alive = live.mutable_data();
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::extent(groups, values, zero, alive); });
+  {
+    py::gil_scoped_release unlocked;
+    cpu::extent(groups, values, zero, alive);
+  }
   return py::make_tuple(largest, zeros, live);
 }
 
 Integers count_live(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
   std::vector<uint64_t> live;
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { live = cpu::count_live(groups); });
+  {
+    py::gil_scoped_release unlocked;
+    live = cpu::count_live(groups);
+  }
   return Integers(live.size(), live.data());
 }
 
-// One count for each group, none above the live entries.
-std::vector<uint64_t> counts_of(const GivenIntegers& k, const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
+// One count for each group, none above its live entries.
+std::vector<uint64_t> counts_of(const GivenIntegers& k, const cpu::Groups& groups) {
   const std::vector<uint64_t> live = cpu::count_live(groups);
   if (size_t(k.size()) != live.size()) throw py::value_error("k must hold one count per group");
   for (size_t g = 0; g < live.size(); ++g)
@@ -130,20 +136,24 @@ std::vector<uint64_t> counts_of(const GivenIntegers& k, const Arrays& arrays, co
 }
 
 void topk_mask(const Arrays& arrays, const Arrays& masks, const Axes& axes, const GivenIntegers& k, const Arrays& out) {
-  const std::vector<uint64_t> counts = counts_of(k, arrays, masks, axes);
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  const std::vector<uint64_t> counts = counts_of(k, groups);
   if (out.size() != arrays.size()) throw py::value_error("out must match the arrays one to one");
   for (size_t i = 0; i < out.size(); ++i)
     if (!same_shape(out[i]->view, arrays[i]->view) || out[i]->view.dtype != DType::boolean || !out[i]->writable)
       throw py::value_error("out must be writable, bool and have its array's shape");
   const cpu::Groups results = groups_of(out, {}, axes);
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::topk_mask(groups, counts, results); });
+  py::gil_scoped_release unlocked;
+  cpu::topk_mask(groups, counts, results);
 }
 
 Doubles topk_threshold(const Arrays& arrays, const Arrays& masks, const Axes& axes, const GivenIntegers& k) {
-  const std::vector<uint64_t> counts = counts_of(k, arrays, masks, axes);
-  Doubles out(k.size());
+  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  const std::vector<uint64_t> counts = counts_of(k, groups);
+  Doubles out(groups.count());
   double* values = out.mutable_data();
-  compute(arrays, masks, axes, [&](const cpu::Groups& groups) { cpu::topk_threshold(groups, counts, values); });
+  py::gil_scoped_release unlocked;
+  cpu::topk_threshold(groups, counts, values);
   return out;
 }
 

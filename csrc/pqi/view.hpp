@@ -14,6 +14,19 @@ struct View {
   int64_t shape[max_dims];    // only the first ndim of each are set
   int64_t strides[max_dims];  // in bytes; zero and negative are fine
 
+  View() = default;
+  View(const View& other) { *this = other; }
+  View& operator=(const View& other) {
+    data = other.data;
+    dtype = other.dtype;
+    ndim = other.ndim;
+    for (int i = 0; i < ndim; ++i) {
+      shape[i] = other.shape[i];
+      strides[i] = other.strides[i];
+    }
+    return *this;
+  }
+
   PQI_HD size_t size() const {
     size_t n = 1;
     for (int i = 0; i < ndim; ++i) n *= size_t(shape[i]);

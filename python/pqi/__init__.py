@@ -3,7 +3,7 @@
 `scan` measures checkpoint files; it is imported when it is first used.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pqi._bound import retained_bound, retained_bound_from_index
 from pqi._core import __version__
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "scan":
         from pqi.checkpoint.scanning import scan
 

@@ -132,7 +132,7 @@ def _mask_view(where: Any, shape: tuple[int, ...]) -> View:
     return View.of_numpy(np.broadcast_to(array, shape), "where")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """A call's groups, as the core takes them, and the form of what goes back."""
 
@@ -162,6 +162,9 @@ def _reduced(shape: tuple[int, ...], axes: tuple[int, ...] | None, *, keepdims: 
 
 def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Batch:
     """Check a measure's array arguments and turn them into views."""
+    if axis is None and where is None and keepdims is False and not torch_names and not isinstance(x, Pooled):
+        view, kind = _view_and_kind(x, "x")
+        return Batch([view], [], None, [kind], (), ())
     if isinstance(x, Pooled):
         axis, keepdims = _check.torch_names(axis, keepdims, dict(torch_names or {}), is_torch=True)
         return _prepare_pooled(x, axis, _check.flag("keepdims", keepdims), where)

@@ -62,8 +62,8 @@ def retained_bound(
     Examples
     --------
     >>> import pqi
-    >>> pqi.retained_bound([4.0, 0.0, 0.0, 4.0], p=1, q=2)
-    2.0
+    >>> pqi.retained_bound([3.0, 0.0, 0.0, 1.0], p=1, q=2)
+    1.6
     """
     p, q = _check.exponent_pair(p, q)
     eta = _check.eta(eta)

@@ -13,6 +13,8 @@ WIDEST_EXPONENT = 500.0  # as in csrc/pqi/reduction.hpp
 
 
 def _real(name: str, value: Any) -> float:
+    if type(value) is float:
+        return value
     if isinstance(value, (bool, np.bool_, str, bytes, complex)):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     try:
@@ -141,6 +143,8 @@ def mask_dtype(is_bool: bool, dtype: Any) -> None:
 
 def counts(k: Any, live: np.ndarray[Any, Any], group_shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Counts per group: integers, one or one for each group, within [0, live entries]."""
+    if type(k) is int and live.size == 1 and 0 <= k <= int(live[0]):
+        return np.array([k], dtype=np.uint64)
     given = np.asarray(k)
     if given.dtype.kind not in "iu":
         raise TypeError(f"k must be an integer or an array of integers, got {k!r}")

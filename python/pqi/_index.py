@@ -127,7 +127,7 @@ def index_grid(
     --------
     >>> import pqi
     >>> pqi.index_grid([3.0, 0, 0, 1], p=[0.5, 1], q=[1, 2]).round(3)
-    array([[0.534, 0.705],
+    array([[0.533, 0.705],
            [  nan, 0.368]])
     """
     rows, columns = _check.exponents("p", p), _check.exponents("q", q)

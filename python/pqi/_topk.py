@@ -114,4 +114,5 @@ def topk_threshold(
 
 
 def _counts(batch: _arrays.Batch, k: Any) -> np.ndarray[Any, Any]:
-    return _check.counts(_arrays.to_numpy(k), _core.count_live(*batch.core), batch.group_shape)
+    given = k if type(k) is int else _arrays.to_numpy(k)
+    return _check.counts(given, _core.count_live(*batch.core), batch.group_shape)

@@ -9,18 +9,14 @@
 #include <functional>
 #include <numeric>
 
+#include "bracket.hpp"
 #include "histogram.hpp"
 #include "isa.hpp"
 #include "mask_writer.hpp"
-#include "norms.hpp"
 #include "parallel.hpp"
 
 namespace pqi::cpu {
 namespace {
-
-constexpr size_t sorted_below = 2048;  // groups up to this size are selected from a copy of their keys
-constexpr size_t sample_run = 8;       // neighbours that share a cache line
-constexpr int digit_bits = 11;
 
 template <class K>
 struct Candidate {
@@ -58,9 +54,9 @@ class Selector {
   K select(size_t group, uint64_t live, uint64_t k) {
     for (Reader& reader : readers_) reader.select(group);
     if (writer_) writer_->select(group);
-    Bracket bracket = first_bracket(group, live, k);
+    Bracket<K> bracket = first_bracket<K>(groups_, group, readers_[0], live, k);
     if (!pass(bracket, k)) {
-      bracket = exact(radix_select(k));
+      bracket = exact(radix_select<K>(groups_, readers_, k));
       pass(bracket, k);
     }
     return resolve(bracket, k);
@@ -80,11 +76,6 @@ class Selector {
   }
 
  private:
-  struct Bracket {
-    K low, high;
-  };
-  static Bracket exact(K key) { return {key, key}; }
-
   size_t blocks() const { return (groups_.size() + block_size - 1) / block_size; }
 
   // Calls f(begin, n, thread, block) for all chunks; the chunks of a block in order on one thread.
@@ -97,61 +88,13 @@ class Selector {
     });
   }
 
-  // Small groups are sorted, large ones of narrow types counted; of the others a sample is taken.
-  Bracket first_bracket(size_t group, uint64_t live, uint64_t k) {
-    if (groups_.size() <= sorted_below) return exact(sort_select(k));
-    if (!uses_histogram(groups_)) return sample_bracket(live, k);
-    SelectState state{0, k};
-    const Histogram histogram = histogram_of(groups_, group);
-    state.descend(histogram.counts.data(), histogram.counts.size(), 16);
-    return exact(K(state.prefix));
-  }
-
-  K sort_select(uint64_t k) {
-    size_t n = groups_.size();
-    const K* bits = readers_[0].template read_live<K>(0, n);
-    keys_.resize(n);
-    std::transform(bits, bits + n, keys_.begin(), rule_);
-    std::nth_element(keys_.begin(), keys_.begin() + (k - 1), keys_.end(), std::greater<K>());
-    return keys_[k - 1];
-  }
-
-  // Keys that surround the k-th largest by four standard deviations of the sample's rank.
-  Bracket sample_bracket(uint64_t live, uint64_t k) {
-    const size_t size = groups_.size();
-    const size_t wanted = std::clamp(size / 1024, size_t(1024), size_t(65536)), runs = wanted / sample_run;
-    keys_.clear();
-    for (size_t i = 0; i < runs; ++i) {
-      const size_t begin = size_t((unsigned __int128)(size - sample_run) * (i * 2 + 1) / (2 * runs));
-      size_t n = sample_run;
-      const K* bits = readers_[0].template read_live<K>(begin, n);
-      for (size_t j = 0; j < n; ++j) keys_.push_back(rule_(bits[j]));
-    }
-    const double m = double(keys_.size()), fraction = double(k) / double(live);
-    const double rank = m * fraction, margin = 4.0 * std::sqrt(m * fraction * (1.0 - fraction)) + 2.0;
-    // Places in descending order; each selection leaves the next one the larger keys only.
-    auto end = keys_.end();
-    const auto at = [&](double place, K outside) {
-      if (!(place >= 0.0) || !(place < m)) return outside;
-      const auto found = keys_.begin() + std::ptrdiff_t(place);
-      if (found >= end) return *found;
-      std::nth_element(keys_.begin(), found, end, std::greater<K>());
-      end = found;
-      return *found;
-    };
-    const K low = at(rank + margin, K(0)), middle = at(rank, K(0)), high = at(rank - margin, rule_.cap);
-    // Discrete data: a value that fills a tenth of the bracket's sample is taken to be the threshold.
-    const auto equal = std::count(keys_.begin(), keys_.end(), middle);
-    return double(equal) > 0.1 * (2.0 * margin) + 4.0 ? exact(middle) : Bracket{low, high};
-  }
-
   // Writes the mask with 2 for keys inside the bracket and stashes those unless low = high. False if the k-th largest
   // lies outside, or if the stash would grow beyond an eighth of the elements.
-  bool pass(Bracket bracket, uint64_t k) {
+  bool pass(Bracket<K> bracket, uint64_t k) {
     counts_.assign(blocks(), {});
     for (auto& stash : stashes_) stash.clear();
     const auto classify = classify_of<K>(table_);
-    const bool stash = bracket.low != bracket.high;
+    const bool stash = !bracket.is_exact();
     std::atomic<uint64_t> stashed{0};
     const uint64_t room = groups_.size() / 8 + 1024;
     for_each_chunk([&](size_t begin, size_t n, int thread, size_t block) {
@@ -218,32 +161,9 @@ class Selector {
     });
   }
 
-  K radix_select(uint64_t k) {
-    SelectState state{0, k};
-    const int key_bits = int(sizeof(K)) * 8;
-    for (int done = 0; done < key_bits;) {
-      const int width = std::min(digit_bits, key_bits - done), shift = key_bits - done - width;
-      std::vector<std::vector<uint64_t>> counts(threads_, std::vector<uint64_t>(size_t(1) << width));
-      for_each_chunk([&](size_t begin, size_t n, int thread, size_t) {
-        const K* bits = readers_[thread].template read_live<K>(begin, n);
-        uint64_t* count = counts[thread].data();
-        const uint64_t digit_mask = (uint64_t(1) << width) - 1;
-        for (size_t i = 0; i < n; ++i) {
-          const uint64_t key = rule_(bits[i]);
-          if (done == 0 || key >> (shift + width) == state.prefix) ++count[key >> shift & digit_mask];
-        }
-      });
-      for (int t = 1; t < threads_; ++t)
-        for (size_t i = 0; i < counts[0].size(); ++i) counts[0][i] += counts[t][i];
-      state.descend(counts[0].data(), counts[0].size(), width);
-      done += width;
-    }
-    return K(state.prefix);
-  }
-
   // The key of rank `rank` among the candidates, whose number above it is taken off the rank. One pass over them finds
   // which of a thousand equal parts of the bracket it lies in, so that few are left to select from.
-  K select_candidate(Bracket bracket, uint64_t& rank) {
+  K select_candidate(Bracket<K> bracket, uint64_t& rank) {
     constexpr int parts_bits = 10;
     int shift = 0;
     while ((uint64_t(bracket.high - bracket.low) >> shift) >> parts_bits != 0) ++shift;
@@ -266,10 +186,10 @@ class Selector {
   }
 
   // Decides the elements inside the bracket.
-  K resolve(Bracket bracket, uint64_t k) {
+  K resolve(Bracket<K> bracket, uint64_t k) {
     K threshold = bracket.low;
     uint64_t ties = k - above_;
-    if (bracket.low != bracket.high) {
+    if (!bracket.is_exact()) {
       threshold = select_candidate(bracket, ties);
     }
     if (!writer_) return threshold;
@@ -278,7 +198,7 @@ class Selector {
     std::exclusive_scan(ties_here.begin(), ties_here.end(), ties_before.begin(), uint64_t(0));
     parallel_for(counts_.size(), threads_, [&](size_t block, int thread) {
       const uint64_t left = ties > ties_before[block] ? ties - ties_before[block] : 0;
-      if (bracket.low == bracket.high) {
+      if (bracket.is_exact()) {
         cut_ties(block, left, thread);
       } else {
         settle(block, threshold, left);
@@ -287,9 +207,9 @@ class Selector {
     return threshold;
   }
 
-  std::vector<uint64_t> ties_by_block(Bracket bracket, K threshold) {
+  std::vector<uint64_t> ties_by_block(Bracket<K> bracket, K threshold) {
     std::vector<uint64_t> ties(counts_.size());
-    if (bracket.low == bracket.high) {
+    if (bracket.is_exact()) {
       std::transform(counts_.begin(), counts_.end(), ties.begin(), [](const BlockCount& c) { return c.between; });
     } else {
       for_each_candidate([&](const Candidate<K>& c, size_t block, int) { ties[block] += c.key == threshold; });

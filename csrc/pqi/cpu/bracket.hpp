@@ -1,0 +1,119 @@
+// Where the k-th largest key of a group lies: exactly, or between two keys that a sample suggests.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+
+#include "../radix_select.hpp"
+#include "histogram.hpp"
+
+namespace pqi::cpu {
+
+template <class K>
+struct Bracket {
+  K low, high;
+
+  bool is_exact() const { return low == high; }
+};
+
+template <class K>
+Bracket<K> exact(K key) {
+  return {key, key};
+}
+
+// The k-th largest key of a group that fits one chunk.
+template <class K>
+K sort_select(const Groups& groups, Reader& reader, uint64_t k) {
+  size_t n = groups.size();
+  const K* bits = reader.read_live<K>(0, n);
+  std::vector<K> keys(n);
+  std::transform(bits, bits + n, keys.begin(), key_rule<K>(groups.dtype()));
+  std::nth_element(keys.begin(), keys.begin() + std::ptrdiff_t(k - 1), keys.end(), std::greater<K>());
+  return keys[k - 1];
+}
+
+// Keys at places that depend on the size alone, in runs of neighbours that share a cache line.
+template <class K>
+std::vector<K> sample_keys(const Groups& groups, Reader& reader) {
+  constexpr size_t run = 8;
+  const auto rule = key_rule<K>(groups.dtype());
+  const size_t size = groups.size(), runs = std::clamp(size / 1024, size_t(1024), size_t(65536)) / run;
+  std::vector<K> keys;
+  keys.reserve(runs * run);
+  for (size_t i = 0; i < runs; ++i) {
+    const size_t begin = size_t((unsigned __int128)(size - run) * (i * 2 + 1) / (2 * runs));
+    size_t n = run;
+    const K* bits = reader.read_live<K>(begin, n);
+    for (size_t j = 0; j < n; ++j) keys.push_back(rule(bits[j]));
+  }
+  return keys;
+}
+
+// Keys that surround the k-th largest by four standard deviations of the sample's rank; the middle one alone where the
+// data is discrete, that is, where it fills a tenth of the bracket's sample.
+template <class K>
+Bracket<K> sample_bracket(const Groups& groups, Reader& reader, uint64_t live, uint64_t k) {
+  std::vector<K> keys = sample_keys<K>(groups, reader);
+  const double m = double(keys.size()), fraction = double(k) / double(live);
+  const double rank = m * fraction, margin = 4.0 * std::sqrt(m * fraction * (1.0 - fraction)) + 2.0;
+  auto end = keys.end();
+  // Called for places in descending order: each selection leaves the larger keys for the next one.
+  const auto at = [&](double place, K outside) {
+    if (!(place >= 0.0) || !(place < m)) return outside;
+    const auto found = keys.begin() + std::ptrdiff_t(place);
+    if (found >= end) return *found;
+    std::nth_element(keys.begin(), found, end, std::greater<K>());
+    end = found;
+    return *found;
+  };
+  const K low = at(rank + margin, K(0)), middle = at(rank, K(0));
+  const K high = at(rank - margin, key_rule<K>(groups.dtype()).cap);
+  const auto equal = std::count(keys.begin(), keys.end(), middle);
+  return double(equal) > 0.1 * (2.0 * margin) + 4.0 ? exact(middle) : Bracket<K>{low, high};
+}
+
+// Small groups are sorted, large ones of narrow types counted; of the others a sample is taken.
+template <class K>
+Bracket<K> first_bracket(const Groups& groups, size_t group, Reader& reader, uint64_t live, uint64_t k) {
+  constexpr size_t sorted_below = 2048;
+  static_assert(sorted_below <= chunk_size);
+  if (groups.size() <= sorted_below) return exact(sort_select<K>(groups, reader, k));
+  if (!uses_histogram(groups)) return sample_bracket<K>(groups, reader, live, k);
+  SelectState state{0, k};
+  const Histogram histogram = histogram_of(groups, group);
+  state.descend(histogram.counts.data(), histogram.counts.size(), 16);
+  return exact(K(state.prefix));
+}
+
+// The k-th largest key by histograms of its digits, one read for each; `readers` has one for each thread.
+template <class K>
+K radix_select(const Groups& groups, std::vector<Reader>& readers, uint64_t k) {
+  constexpr int digit_bits = 11, key_bits = int(sizeof(K)) * 8;
+  const auto rule = key_rule<K>(groups.dtype());
+  const size_t blocks = (groups.size() + block_size - 1) / block_size;
+  SelectState state{0, k};
+  for (int done = 0; done < key_bits;) {
+    const int width = std::min(digit_bits, key_bits - done), shift = key_bits - done - width;
+    std::vector<std::vector<uint64_t>> counts(readers.size(), std::vector<uint64_t>(size_t(1) << width));
+    parallel_for(blocks, int(readers.size()), [&](size_t block, int thread) {
+      uint64_t* count = counts[size_t(thread)].data();
+      const uint64_t digit_mask = (uint64_t(1) << width) - 1;
+      const size_t end = std::min((block + 1) * block_size, groups.size());
+      for (size_t begin = block * block_size; begin < end; begin += chunk_size) {
+        size_t n = std::min(chunk_size, end - begin);
+        const K* bits = readers[size_t(thread)].read_live<K>(begin, n);
+        for (size_t i = 0; i < n; ++i) {
+          const uint64_t key = rule(bits[i]);
+          if (done == 0 || key >> (shift + width) == state.prefix) ++count[key >> shift & digit_mask];
+        }
+      }
+    });
+    for (size_t t = 1; t < counts.size(); ++t)
+      for (size_t i = 0; i < counts[0].size(); ++i) counts[0][i] += counts[t][i];
+    state.descend(counts[0].data(), counts[0].size(), width);
+    done += width;
+  }
+  return K(state.prefix);
+}
+
+}  // namespace pqi::cpu

@@ -1,0 +1,74 @@
+// Counts, extremes and comparisons of keys. Included by kernels.cpp alone.
+#pragma once
+
+#include "../kernels.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+uint64_t largest_double(const double* x, size_t n) {
+  uint64_t largest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const uint64_t bits = bits_as<uint64_t>(x[i]) & 0x7fffffffffffffffull;
+    largest = bits > largest ? bits : largest;
+  }
+  return largest;
+}
+
+template <class K>
+K extent(const K* bits, size_t n, KeyRule<K> rule, uint64_t* zeros) {
+  K largest = 0;
+  uint64_t nonzero = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const K key = rule(bits[i]);
+    largest = key > largest ? key : largest;
+    nonzero += key != 0;
+  }
+  *zeros += n - nonzero;
+  return largest;
+}
+
+uint64_t count_true(const uint8_t* x, size_t n) {
+  uint64_t count = 0;
+  for (size_t i = 0; i < n; ++i) count += x[i] != 0;
+  return count;
+}
+
+uint64_t read(const void* data, size_t bytes) {
+  const char* p = static_cast<const char*>(data);
+  uint64_t lane[32] = {};
+  size_t i = 0;
+  for (; i + sizeof lane <= bytes; i += sizeof lane) {
+    uint64_t word[32];
+    std::memcpy(word, p + i, sizeof word);
+    for (int j = 0; j < 32; ++j) lane[j] += word[j];
+  }
+  uint64_t sum = 0;
+  for (int j = 0; j < 32; ++j) sum += lane[j];
+  for (; i < bytes; ++i) sum += uint8_t(p[i]);
+  return sum;
+}
+
+template <class K>
+uint64_t classify(const K* bits, size_t n, KeyRule<K> rule, K low, K high, uint8_t* out, uint64_t* between) {
+  for (size_t i = 0; i < n; ++i) {
+    const K key = rule(bits[i]);
+    out[i] = uint8_t(uint8_t(key > high) | uint8_t(uint8_t(key >= low && key <= high) << 1));
+  }
+  uint64_t above = 0, inside = 0;
+  for (size_t begin = 0; begin < n; begin += 1024) {
+    const size_t end = n - begin < 1024 ? n : begin + 1024;
+    uint16_t ones = 0, twos = 0;
+    for (size_t i = begin; i < end; ++i) {
+      ones = uint16_t(ones + (out[i] & 1));
+      twos = uint16_t(twos + (out[i] >> 1));
+    }
+    above += ones;
+    inside += twos;
+  }
+  *between += inside;
+  return above;
+}
+
+}  // namespace
+}  // namespace pqi::cpu

@@ -1,0 +1,111 @@
+// Keys of a group distributed over the values of their upper bits.
+#pragma once
+
+#include <utility>
+
+#include "histogram.hpp"
+#include "isa.hpp"
+
+namespace pqi::cpu {
+
+// The keys of a group's elements, whatever their form in memory; 64-bit integers as float64.
+template <class K>
+class KeyReader {
+ public:
+  KeyReader(const Groups& groups, Reader& reader)
+      : reader_(reader),
+        as_double_(sizeof(K) == 8 && groups.dtype() != DType::f64),
+        dtype_(as_double_ ? DType::f64 : groups.dtype()),
+        rule_(key_rule<K>(dtype_)) {}
+
+  DType dtype() const { return dtype_; }
+
+  // Calls f(key) for the live elements of [begin, end) in order.
+  template <class F>
+  void for_each(size_t begin, size_t end, F f) {
+    for (; begin < end; begin += chunk_size) {
+      size_t n = std::min(chunk_size, end - begin);
+      const K* bits = read(begin, n);
+      for (size_t i = 0; i < n; ++i) f(rule_(bits[i]));
+    }
+  }
+
+ private:
+  const K* read(size_t begin, size_t& n) {
+    if constexpr (sizeof(K) == 8) {
+      if (as_double_) return reinterpret_cast<const K*>(reader_.read_live<double>(begin, n));
+    }
+    return reader_.read_live<K>(begin, n);
+  }
+
+  Reader& reader_;
+  const bool as_double_;
+  const DType dtype_;
+  const KeyRule<K> rule_;
+};
+
+// Distributes keys over the values of their upper bits; segment s of the group is read by task s both times.
+template <class K, class Stored, int low_bits>
+class Partition {
+ public:
+  static constexpr size_t buckets = size_t(1) << 16;
+
+  Partition(const Groups& groups, size_t group) : tasks_(size_t(num_threads())), counts_(tasks_) {
+    std::vector<Reader> readers;
+    for (size_t t = 0; t < tasks_; ++t) readers.emplace_back(groups, kernels()).select(group);
+    dtype_ = KeyReader<K>(groups, readers[0]).dtype();
+    const auto for_each_key = [&](size_t task, auto f) {
+      KeyReader<K>(groups, readers[task]).for_each(segment(groups, task), segment(groups, task + 1), f);
+    };
+    parallel_for(tasks_, int(tasks_), [&](size_t task, int) {
+      counts_[task].assign(buckets, 0);
+      size_t* count = counts_[task].data();
+      for_each_key(task, [=](K key) { ++count[key >> low_bits]; });
+    });
+    turn_into_places();
+    if (!finite()) return;
+    values_ = std::make_unique_for_overwrite<Stored[]>(size());
+    parallel_for(tasks_, int(tasks_), [&](size_t task, int) {
+      size_t* place = counts_[task].data();
+      Stored* values = values_.get();
+      for_each_key(task, [=](K key) { values[place[key >> low_bits]++] = Stored(key); });
+    });
+  }
+
+  DType dtype() const { return dtype_; }
+  size_t size() const { return begin_[buckets]; }
+  size_t begin(size_t bucket) const { return begin_[bucket]; }
+  size_t count(size_t bucket) const { return begin_[bucket + 1] - begin_[bucket]; }
+  Stored* values(size_t bucket) { return values_.get() + begin_[bucket]; }
+
+  // Infinities and NaN fill the buckets from that of infinity's key on.
+  bool finite() const {
+    if (!is_floating(dtype_)) return true;
+    const uint64_t infinite = dtype_ == DType::f32 ? 0x7f800000ull : 0x7ff0000000000000ull;
+    return begin_[infinite >> low_bits] == size();
+  }
+
+ private:
+  size_t segment(const Groups& groups, size_t task) const {
+    const size_t blocks = (groups.size() + block_size - 1) / block_size;
+    return std::min(blocks * task / tasks_ * block_size, groups.size());
+  }
+
+  void turn_into_places() {
+    begin_.resize(buckets + 1);
+    size_t place = 0;
+    for (size_t bucket = 0; bucket < buckets; ++bucket) {
+      begin_[bucket] = place;
+      for (auto& counts : counts_) place += std::exchange(counts[bucket], place);
+    }
+    begin_[buckets] = place;
+  }
+
+  size_t tasks_;
+  DType dtype_ = DType::f64;
+  std::vector<std::vector<size_t>> counts_;
+  std::vector<size_t> begin_;
+  std::unique_ptr<Stored[]> values_;
+};
+
+}  // namespace pqi::cpu
