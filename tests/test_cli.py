@@ -84,7 +84,6 @@ def test_the_demo_compares_the_papers_methods_on_three_seeds():
     assert {config.seed for config in configs} == {0, 1, 2}
     assert all(config.training == preset.training and config.iterations == 15 for config in configs)
     assert all((config.dataset, config.model, config.scope) == ("digits", "mlp", "global") for config in configs)
-    assert preset.training == Training(epochs=40, batch=100, lr=0.1, momentum=0.9, weight_decay=5e-3, clip=1.0)
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(Training), ids=lambda field: field.name)

@@ -83,6 +83,14 @@ def test_noise_of_an_image_or_two_does_not_fill_a_panel():
     assert high - low >= figures.SPAN
 
 
+def test_steps_that_beta_decided_are_ringed():
+    (study,) = studies([made.run((1000, 100, 90), clamped=True), made.run(method=MethodSpec.parse("lottery"))])
+    _, right = drawn("remaining", study).axes
+    (rings,) = right.collections
+    assert np.asarray(rings.get_offsets()) == pytest.approx(np.array([[0, 90], [1, 10]]))
+    assert drawn("remaining").axes[1].get_legend() is None
+
+
 def test_indices_start_at_zero():
     for name in ("pqi", "gini"):
         assert all(axes.get_ylim()[0] == 0 for axes in drawn(name).axes)

@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 from pqi.experiment import models
-from pqi.experiment.presets import PRESETS
 from pqi.prune import Pruner
 
 
@@ -51,7 +50,6 @@ def test_hidden_widths_can_be_chosen():
     assert widths == [5, 6, 7, 4]
 
 
-def test_presets_offer_existing_models():
-    assert all(set(preset.models) <= models.MODELS.keys() for preset in PRESETS.values())
+def test_unknown_models_are_refused():
     with pytest.raises(ValueError, match="model must be one of linear, mlp, got 'cnn'"):
         models.build("cnn", (1, 8, 8), 10, seed=0)

@@ -25,6 +25,13 @@ def test_seeds_of_one_configuration_are_one_series():
     assert study.name == "digits-linear-global"
 
 
+def test_series_are_in_the_order_of_kinds_and_numbers():
+    methods = ("one-shot", "lottery", "sap:1,2", "sap:0.5,1,gamma=3", "sap:0.5,1")
+    (study,) = studies(made.run(method=MethodSpec.parse(text)) for text in methods)
+    labels = [series.label for series in study.series]
+    assert labels == ["SAP(½, 1)", "SAP(½, 1), γ=3", "SAP(1, 2)", "Lottery Ticket", "One Shot"]
+
+
 def test_models_and_scopes_are_studies_of_their_own():
     found = studies([made.run(), made.run(scope="layer"), made.run(model="mlp")])
     assert [study.name for study in found] == ["digits-linear-global", "digits-linear-layer", "digits-mlp-global"]

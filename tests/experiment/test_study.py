@@ -26,15 +26,14 @@ def ignore(advance):
 
 
 def outcome(root, config):
-    """Return everything that a finished run leaves behind, with its tensors."""
+    """Return everything that a finished run leaves behind, by file, so that equality is equality of bits."""
     path = root / config.name
-    files = {file.name: file.read_bytes() for file in path.iterdir() if file.suffix in (".json", ".jsonl")}
-    tensors = {file.name: torch.load(file, weights_only=True) for file in path.glob("*.pt")}
-    return files, flat(tensors)
+    texts = {file.name: file.read_text().splitlines() for file in path.iterdir() if file.suffix in (".json", ".jsonl")}
+    return texts | {file.name: flat(torch.load(file, weights_only=True)) for file in path.glob("*.pt")}
 
 
 def flat(value):
-    """Return nested values with tensors as lists, so that equality is equality of bits."""
+    """Return nested values with tensors as lists."""
     if isinstance(value, torch.Tensor):
         return [str(value.dtype), value.tolist()]
     if isinstance(value, dict):

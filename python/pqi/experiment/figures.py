@@ -53,6 +53,7 @@ def remaining(study: Study, theme: Theme) -> Figure:
     figure, (left, right) = _panels(1, 2)
     _curves(left, study, theme, quantities.remaining(retrained))
     _curves(right, study, theme, quantities.share_pruned)
+    _ring_clamped(right, study, theme)
     _percent_scale(left, "y")
     _label(left, "Weights remaining", ITERATION, REMAINING)
     _label(right, "Size of each pruning step", ITERATION, "Pruned (% of live weights)")
@@ -131,7 +132,7 @@ DRAWINGS = (
     Drawing(
         "remaining",
         "Weights remaining",
-        "SAP sets the size of each step from the weights; the other methods prune a fixed share of what is left.",
+        "SAP sets the size of each step from the weights, up to β; the others prune a fixed share of what is left.",
         remaining,
     ),
     Drawing(
@@ -191,6 +192,17 @@ def _curve(axes: Axes, one: Series, quantity: Quantity, against: Quantity | None
     if len(one.results) > 1:
         low, high = curve.mean - curve.deviation, curve.mean + curve.deviation
         axes.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
+
+
+def _ring_clamped(axes: Axes, study: Study, theme: Theme) -> None:
+    """Mark the steps that would have been larger without the method's maximum."""
+    steps = [
+        (one.curve(quantities.share_pruned).mean, one.curve(quantities.share_clamped).mean) for one in study.series
+    ]
+    x, y = np.array([(t, size) for sizes, cut in steps for t, size in enumerate(sizes) if cut[t] > 0]).reshape(-1, 2).T
+    if x.size:
+        rings = axes.scatter(x, y, s=70, facecolors="none", edgecolors=theme.text, label="cut at β", zorder=3)
+        axes.legend(handles=[rings])
 
 
 def _label(axes: Axes, title: str, x: str, y: str) -> None:

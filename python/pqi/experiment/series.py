@@ -96,15 +96,20 @@ class Study:
 def studies(results: Iterable[Result]) -> list[Study]:
     """Sort results into studies and series; runs without a finished iteration are left out.
 
-    Series are in the order of the kinds of methods. Settings in which the runs of a study differ are in the labels.
+    Series are in the order of the kinds of methods and their numbers. Settings in which the runs of a study differ are
+    in the labels.
     """
     found: dict[tuple[str, str, str], list[Result]] = {}
-    kinds = list(KINDS)
-    for result in sorted(results, key=lambda result: kinds.index(result.config.method.kind)):
+    for result in sorted(results, key=_place):
         if result.records:
             config = result.config
             found.setdefault((config.dataset, config.model, config.scope), []).append(result)
     return [Study(*key, series=_series(of_study)) for key, of_study in found.items()]
+
+
+def _place(result: Result) -> tuple[int, tuple[tuple[str, float], ...]]:
+    method = result.config.method
+    return list(KINDS).index(method.kind), method.values
 
 
 def _series(results: Sequence[Result]) -> tuple[Series, ...]:

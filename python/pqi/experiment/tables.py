@@ -88,7 +88,7 @@ def milestones(study: Study) -> Table:
         Heading("", "method"),
         Heading("Dense", "accuracy (%)"),
         *(Heading(f"First below {TARGET:g} % within {TOLERANCE:g} points", name) for name in point),
-        *(Heading(f"Fewest weights within {TOLERANCE:g} points", name) for name in point),
+        *(Heading(f"Smallest within {TOLERANCE:g} points", name) for name in point),
         *(Heading("Last", name) for name in point),
         Heading("Steps", "cut at β"),
     ]
