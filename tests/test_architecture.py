@@ -22,7 +22,7 @@ PACKAGE = ROOT / "python" / "pqi"
 CORE = ROOT / "csrc" / "pqi"
 ARRAY_MODULES = sorted(PACKAGE.glob("_[a-z]*.py"))
 DEFINITIONS = sorted(CORE.glob("*.hpp"))
-CPU = sorted((CORE / "cpu").glob("*.?pp"))
+CPU = sorted((CORE / "cpu").rglob("*.?pp"))
 BINDINGS = sorted((ROOT / "csrc" / "bindings").glob("*.?pp"))
 SOURCES = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
 
@@ -166,7 +166,9 @@ def public_functions(module: ModuleType) -> list[str]:
     return [
         name
         for name, value in vars(module).items()
-        if not name.startswith("_") and (inspect.isfunction(value) or inspect.isclass(value))
+        if not name.startswith("_")
+        and (inspect.isfunction(value) or inspect.isclass(value))
+        and value.__module__.startswith("pqi")
     ]
 
 
