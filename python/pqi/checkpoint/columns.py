@@ -9,7 +9,7 @@ from typing import Any
 
 from pqi.checkpoint.measure import Measures, Pair, Spread
 from pqi.checkpoint.report import Report, TensorReport, Total
-from pqi.checkpoint.stored import shown
+from pqi.checkpoint.stored import natural, shown
 
 ABSENT = "–"
 HALF = "½"
@@ -100,13 +100,17 @@ def sorted_rows(report: Report, by: Column | None, top: int | None) -> list[Tens
     if by is not None:
         valued = [row for row in rows if not is_absent(by.value(row))]
         rest = [row for row in rows if is_absent(by.value(row))]
-        rows = sorted(valued, key=by.value, reverse=by.numeric) + rest
+        rows = sorted(valued, key=lambda row: _order(by.value(row)), reverse=by.numeric) + rest
     return rows[:top]
 
 
 def is_absent(value: Any) -> bool:
     """Whether there is nothing to show: None or nan."""
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _order(value: Any) -> Any:
+    return natural(value) if isinstance(value, str) else value
 
 
 def _name(row: Row) -> Any:

@@ -39,6 +39,9 @@ Sort by name, d, zeros, index, keep, gini, units, max or mean; largest first.
 
 def add_commands(commands: Any) -> None:
     """Add the commands to those of the command line."""
+    from pqi.checkpoint.mask_command import add_mask
+
+    add_mask(commands)
     scanning = commands.add_parser(
         "scan",
         help="how compressible is a checkpoint file? no model, no data",
@@ -59,7 +62,7 @@ def add_commands(commands: Any) -> None:
     scanning.add_argument("--no-units", action="store_true", help="leave out the spread over output units")
     output = scanning.add_argument_group("output")
     output.add_argument("--sort", metavar="COLUMN", help="largest first (default the file's order)")
-    output.add_argument("--top", type=_positive, metavar="N", help="show N rows in the terminal (default all)")
+    output.add_argument("--top", type=positive, metavar="N", help="show N rows in the terminal (default all)")
     output.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON; - for standard output")
     output.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each tensor; - for standard output")
     output.add_argument("--html", type=Path, metavar="FILE", help="write a page that needs nothing but itself")
@@ -74,7 +77,7 @@ def run_scan(options: argparse.Namespace) -> int:
         settings = Settings(tuple(options.pq or DEFAULT_PAIRS), not options.no_units, options.workspace)
         if options.threads is not None:
             pqi.set_num_threads(options.threads)
-        reports, errors = _scan_all(options.paths, settings, _selection(options))
+        reports, errors = _scan_all(options.paths, settings, selection_of(options))
         for error in errors:
             complain(f"pqindex scan: error: {error}")
         _write(reports, errors, options)
@@ -102,7 +105,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         metavar="P,Q",
         help="exponents of the index, 0 < P < Q; repeat for several (default 0.5,1 and 1,2)",
     )
-    _add_selection(what)
+    add_selection(what)
     what.add_argument(
         "--workspace",
         type=_bytes,
@@ -111,17 +114,19 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="memory that the exact Gini index of float32 (2 bytes an entry), float64 (8) or mixed types may take; "
         "left out beyond (default 2G)",
     )
-    what.add_argument("--threads", type=_positive, metavar="N", help="default one per processor")
+    what.add_argument("--threads", type=positive, metavar="N", help="default one per processor")
 
 
-def _add_selection(group: Any) -> None:
+def add_selection(group: Any) -> None:
+    """Add the options that name tensors."""
     for name, text in (("include", "look at these tensors only"), ("exclude", "leave these tensors out")):
         group.add_argument(
             f"--{name}", action="append", default=[], metavar="PATTERN", help=f"{text}; a shell pattern, repeatable"
         )
 
 
-def _selection(options: argparse.Namespace) -> Selection:
+def selection_of(options: argparse.Namespace) -> Selection:
+    """Return which tensors the options name."""
     from pqi.checkpoint.scanning import Selection
 
     return Selection(tuple(options.include), tuple(options.exclude))
@@ -217,7 +222,8 @@ def _pair(text: str) -> Pair:
     return p, q
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a positive integer, got {text!r}")
     return int(text)

@@ -16,7 +16,7 @@ from pqi.checkpoint.archive import Member, open_archive
 from pqi.checkpoint.element import TYPES, ElementType
 from pqi.checkpoint.mapping import map_file
 from pqi.checkpoint.raw_tensor import row_major
-from pqi.checkpoint.stored import Bytes, Checkpoint, Span, StoredTensor, check_tensors, refuse, shown
+from pqi.checkpoint.stored import Bytes, Checkpoint, Origin, StoredTensor, check_tensors, refuse, shown
 
 MAGIC = b"\x93NUMPY"
 LONGEST_HEADER = 10_000
@@ -68,7 +68,7 @@ def read_npy(path: Path) -> Checkpoint:
         If the file cannot be opened, is damaged, or holds Python objects.
     """
     memory = map_file(path)
-    tensor = _tensor(path, path.stem, memory, lambda: memory, size=memory.size, span=Span(path, 0, memory.size))
+    tensor = _tensor(path, path.stem, memory, lambda: memory, size=memory.size, origin=Origin(path, 0))
     check_tensors(path, (tensor,), memory.size)
     return Checkpoint(path, "npy", (tensor,), (path,))
 
@@ -87,14 +87,14 @@ def read_npz(path: Path) -> Checkpoint:
         name = member.name.removesuffix(".npy")
         if member.stored:
             memory = archive.bytes_of(member)
-            span = Span(path, member.begin, member.begin + member.size)
-            tensors.append(_tensor(path, name, memory, partial(_same, memory), size=member.size, span=span))
+            origin = Origin(path, member.begin)
+            tensors.append(_tensor(path, name, memory, partial(_same, memory), size=member.size, origin=origin))
         else:
             inflated += member.size
             if inflated > LARGEST_INFLATED:
                 refuse(path, f"compressed arrays must inflate to at most {LARGEST_INFLATED} bytes")
             start = np.frombuffer(_inflate(path, member, LONGEST_HEADER + 16), np.uint8)
-            tensors.append(_tensor(path, name, start, partial(_inflated, path, member), size=member.size, span=None))
+            tensors.append(_tensor(path, name, start, partial(_inflated, path, member), size=member.size, origin=None))
     if not tensors:
         refuse(path, "the archive must hold arrays, got none")
     check_tensors(path, tuple(tensors), archive.memory.size + inflated)
@@ -102,7 +102,7 @@ def read_npz(path: Path) -> Checkpoint:
 
 
 def _tensor(
-    path: Path, name: str, start: Bytes, memory: Callable[[], Bytes], *, size: int, span: Span | None
+    path: Path, name: str, start: Bytes, memory: Callable[[], Bytes], *, size: int, origin: Origin | None
 ) -> StoredTensor:
     """Describe the array whose file begins with `start` and has `size` bytes."""
     header = _header(path, name, start)
@@ -114,7 +114,7 @@ def _tensor(
         strides=header.strides,
         offset=header.length,
         swapped=header.swapped and header.element.bits > 8,
-        span=span,
+        origin=origin,
     )
     available = size - header.length
     if tensor.nbytes > available:

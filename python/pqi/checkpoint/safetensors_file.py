@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from pqi.checkpoint import strict_json
 from pqi.checkpoint.element import TYPES, ElementType
 from pqi.checkpoint.mapping import map_file
-from pqi.checkpoint.stored import Checkpoint, Span, StoredTensor, check_tensors, refuse, shown
+from pqi.checkpoint.stored import Checkpoint, Origin, StoredTensor, check_tensors, natural, refuse, shown
 
 LONGEST_HEADER = 100_000_000
 """The format's own limit, in bytes."""
@@ -40,7 +40,7 @@ DTYPES = {
 
 
 def read_safetensors(path: Path) -> Checkpoint:
-    """Read the header of one file; tensors are mapped.
+    """Read the header of one file; tensors are mapped, and in the natural order of their names, as the file has none.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def read_safetensors(path: Path) -> Checkpoint:
     metadata = _metadata(path, header.pop("__metadata__", None))
     tensors = []
     for name, entry in header.items():
-        element, shape, (first, end) = _entry(path, name, entry)
+        element, shape, first = _entry(path, name, entry)
         tensors.append(
             StoredTensor(
                 name=name,
@@ -60,11 +60,12 @@ def read_safetensors(path: Path) -> Checkpoint:
                 shape=shape,
                 memory=lambda: memory,
                 offset=begin + first,
-                span=Span(path, begin + first, begin + end),
+                origin=Origin(path, 0),
             )
         )
     _check_cover(path, tensors, begin, memory.size)
     check_tensors(path, tuple(tensors), memory.size)
+    tensors.sort(key=lambda tensor: natural(tensor.name))
     return Checkpoint(path, "safetensors", tuple(tensors), (path,), metadata)
 
 
@@ -92,7 +93,7 @@ def _metadata(path: Path, found: Any) -> dict[str, str]:
     return found
 
 
-def _entry(path: Path, name: str, entry: Any) -> tuple[ElementType, tuple[int, ...], tuple[int, int]]:
+def _entry(path: Path, name: str, entry: Any) -> tuple[ElementType, tuple[int, ...], int]:
     def wrong(rule: str, value: object) -> NoReturn:
         refuse(path, f"tensor {shown(name)} must have {rule}, got {shown(value)}")
 
@@ -109,7 +110,7 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[ElementType, tuple[int, .
     needed = element.bytes_of(_product(shape))
     if end - first != needed:
         wrong(f"as many bytes as {dtype} of shape {shown(shape)} takes", f"data_offsets {offsets}")
-    return element, tuple(shape), (first, end)
+    return element, tuple(shape), first
 
 
 def _product(shape: list[int]) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pqi.checkpoint import strict_json
 from pqi.checkpoint.mapping import map_file
-from pqi.checkpoint.stored import MOST_TENSORS, Checkpoint, refuse, shown
+from pqi.checkpoint.stored import MOST_TENSORS, Checkpoint, natural, refuse, shown
 
 LARGEST_INDEX = 100_000_000
 
@@ -57,7 +58,8 @@ def read_index(path: Path, read: Reader) -> Checkpoint:
     for tensor, shard in where.items():
         if tensor not in held[shard]:
             refuse(path, f"tensor {shown(tensor)} must be in {shown(shard)}, but is not")
-    return _union(path, "sharded", list(shards.values()), {})
+    whole = _union(path, "sharded", list(shards.values()), {})
+    return replace(whole, index=path, tensors=tuple(sorted(whole.tensors, key=lambda tensor: natural(tensor.name))))
 
 
 def _weight_map(path: Path) -> dict[str, str]:
@@ -88,7 +90,7 @@ def _stays(name: str) -> bool:
 def _union(path: Path, form: str, parts: Sequence[Checkpoint], metadata: dict[str, str]) -> Checkpoint:
     if len(parts) == 1 and not metadata:
         only = parts[0]
-        return Checkpoint(path, only.format, only.tensors, only.files, only.metadata)
+        return replace(only, path=path)
     owner: dict[str, Path] = {}
     for part in parts:
         metadata |= part.metadata

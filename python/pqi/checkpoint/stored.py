@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,12 +25,11 @@ MOST_READS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """Where a tensor's storage lies in a file as it is, byte for byte."""
+class Origin:
+    """Where a tensor's storage begins in a file that holds it as it is, byte for byte."""
 
     file: Path
     begin: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class StoredTensor:
     """Whether the bytes of each element are in big-endian order."""
     identity: object = None
     """Equal for tensors that are the same elements in the same storage; None where that cannot be."""
-    span: Span | None = None
+    origin: Origin | None = None
     """The storage's place in a file, unless it is compressed."""
 
     @property
@@ -100,6 +100,8 @@ class Checkpoint:
     tensors: tuple[StoredTensor, ...]
     files: tuple[Path, ...]
     metadata: dict[str, str] = field(default_factory=dict)
+    index: Path | None = None
+    """The file that lists the shards, if there is one."""
 
 
 def refuse(path: Path, reason: str) -> NoReturn:
@@ -124,6 +126,17 @@ def shown(text: object, longest: int = 80) -> str:
     if len(plain) <= longest:
         return plain
     return plain[: longest // 2] + "…" + plain[len(plain) - (longest - 1) // 2 :]
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sort key of a name in which numbers count as numbers.
+
+    Examples
+    --------
+    >>> sorted(["layers.10", "layers.9"], key=natural)
+    ['layers.9', 'layers.10']
+    """
+    return [(len(part.lstrip("0")) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def check_tensors(path: Path, tensors: tuple[StoredTensor, ...], size: int) -> None:

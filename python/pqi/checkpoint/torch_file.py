@@ -15,7 +15,7 @@ from pqi.checkpoint.archive import Archive, Member, open_archive
 from pqi.checkpoint.element import TYPES, ElementType
 from pqi.checkpoint.pickled import MOST_OPERATIONS, Call, Pairs, Persistent, Symbol, read_pickle
 from pqi.checkpoint.raw_tensor import extent
-from pqi.checkpoint.stored import MOST_TENSORS, Checkpoint, Span, StoredTensor, check_tensors, refuse, shown
+from pqi.checkpoint.stored import MOST_TENSORS, Checkpoint, Origin, StoredTensor, check_tensors, refuse, shown
 
 LARGEST_PICKLE = 64 << 20
 DEEPEST = 64
@@ -193,7 +193,7 @@ class _Reader:
             strides=strides,
             offset=begin,
             identity=(path, member.begin, begin, shape, strides, element.name),
-            span=Span(path, member.begin, member.begin + member.size),
+            origin=Origin(path, member.begin),
         )
 
     def _storage(self, name: str, found: Found) -> tuple[ElementType, Member]:

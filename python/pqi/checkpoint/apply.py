@@ -1,0 +1,140 @@
+"""Pruning by streaming: chunk by chunk from the mapped source to the output, exact counts, many threads.
+
+Memory is that of a few chunks a thread; of one tensor where its elements are not in row-major order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import pqi
+from pqi.checkpoint.magnitude import Bits, Cut, cut, keys
+from pqi.checkpoint.quotas import Group
+from pqi.checkpoint.stored import StoredTensor
+
+CHUNK = 1 << 20
+"""Elements handled at a time."""
+
+Write = Callable[[StoredTensor, int, Bits], None]
+"""Takes a tensor, the first of consecutive elements, and their bits with the pruned ones cleared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What became of one tensor."""
+
+    tensor: StoredTensor
+    kept: int
+    nonzero: int
+
+
+def bits_of(tensor: StoredTensor) -> Bits:
+    """Return a tensor's elements in row-major order as unsigned integers; copied only if they are not."""
+    width = tensor.element.itemsize
+    memory = tensor.memory()
+    if tensor.contiguous:
+        flat = memory[tensor.offset : tensor.offset + tensor.nbytes]
+        return np.frombuffer(flat.data, f"{'>' if tensor.swapped else '<'}u{width}").astype(f"u{width}", copy=False)
+    return strided_bits(tensor, memory, tensor.offset).reshape(-1).astype(f"u{width}", copy=False)
+
+
+def strided_bits(tensor: StoredTensor, memory: Any, offset: int) -> Bits:
+    """Return a view of a tensor's elements in memory, the first one at this byte."""
+    width = tensor.element.itemsize
+    strides = None if tensor.strides is None else tuple(stride * width for stride in tensor.strides)
+    return np.ndarray(tensor.shape, f"{'>' if tensor.swapped else '<'}u{width}", memory.data, offset, strides)
+
+
+def prune_group(group: Group, write: Write, pool: Executor) -> list[Pruned]:
+    """Write the tensors of a group with all but the largest magnitudes cleared; ties keep the lowest flat index."""
+    if isinstance(group.kept, np.ndarray):
+        return [_prune_units(group.tensors[0], group.kept, write, pool)]
+    count = sum(tensor.count for tensor in group.tensors)
+    if group.kept in (0, count):
+        return [_keep(tensor, write, pool, whole=group.kept > 0) for tensor in group.tensors]
+    arrays = [tensor.array() for tensor in group.tensors]
+    threshold = float(pqi.topk_threshold(arrays[0] if len(arrays) == 1 else pqi.pooled(arrays), group.kept))
+    return _prune_above(group.tensors, group.kept, threshold, write, pool)
+
+
+def _chunks(tensor: StoredTensor) -> Iterator[slice]:
+    return (slice(begin, min(begin + CHUNK, tensor.count)) for begin in range(0, tensor.count, CHUNK))
+
+
+def _keep(tensor: StoredTensor, write: Write, pool: Executor, *, whole: bool) -> Pruned:
+    bits = bits_of(tensor)
+
+    def work(chunk: slice) -> int:
+        part = bits[chunk] if whole else np.zeros_like(bits[chunk])
+        write(tensor, chunk.start, part)
+        return int(np.count_nonzero(keys(part, tensor.element)))
+
+    nonzero = sum(pool.map(work, _chunks(tensor)))
+    return Pruned(tensor, tensor.count if whole else 0, nonzero)
+
+
+def _prune_above(
+    tensors: Sequence[StoredTensor], kept: int, threshold: float, write: Write, pool: Executor
+) -> list[Pruned]:
+    """Keep what exceeds the threshold, and of what equals it the first elements, so that `kept` stay."""
+    cuts = {tensor.element: cut(tensor.element, threshold) for tensor in tensors}
+    sources = [(tensor, bits_of(tensor), chunk) for tensor in tensors for chunk in _chunks(tensor)]
+
+    def count(source: tuple[StoredTensor, Bits, slice]) -> tuple[int, int]:
+        tensor, bits, chunk = source
+        where, found = cuts[tensor.element], keys(bits[chunk], tensor.element)
+        above = int(np.count_nonzero(found >= where.above))
+        return above, int(np.count_nonzero(found >= where.at)) - above
+
+    counted = list(pool.map(count, sources))
+    left = kept - sum(above for above, _ in counted)
+    jobs, stays = [], {tensor.name: [0, 0] for tensor in tensors}
+    for (tensor, bits, chunk), (above, equal) in zip(sources, counted, strict=True):
+        ties = min(left, equal)
+        left -= ties
+        jobs.append((tensor, bits, chunk, ties, equal))
+        stays[tensor.name][0] += above + ties
+        stays[tensor.name][1] += above + (ties if threshold > 0 else 0)
+
+    def work(job: tuple[StoredTensor, Bits, slice, int, int]) -> None:
+        tensor, bits, chunk, ties, equal = job
+        write(tensor, chunk.start, _cleared(bits[chunk], tensor, cuts[tensor.element], ties, equal))
+
+    for _ in pool.map(work, jobs):
+        pass
+    return [Pruned(tensor, *stays[tensor.name]) for tensor in tensors]
+
+
+def _cleared(bits: Bits, tensor: StoredTensor, where: Cut, ties: int, equal: int) -> Bits:
+    found = keys(bits, tensor.element)
+    keep = found >= (where.at if ties == equal else where.above)
+    if 0 < ties < equal:
+        keep[np.flatnonzero(found == where.at)[:ties]] = True
+    return bits * keep
+
+
+def _prune_units(tensor: StoredTensor, kept: Any, write: Write, pool: Executor) -> Pruned:
+    """Keep the largest of each output unit; whole units at a time, through the array layer."""
+    units, width = tensor.shape[0], tensor.count // tensor.shape[0]
+    bits, step, nonzero = bits_of(tensor), max(1, 8 * CHUNK // width), 0
+
+    def clear(part: Bits, mask: Any, begin: int) -> int:
+        cleared = part * mask
+        write(tensor, begin, cleared)
+        return int(np.count_nonzero(keys(cleared, tensor.element)))
+
+    for first in range(0, units, step):
+        last = min(first + step, units)
+        block = bits[first * width : last * width]
+        magnitudes = keys(block, tensor.element).reshape(last - first, width)
+        mask = pqi.topk_mask(magnitudes, kept[first:last], axis=1).reshape(-1)
+        begins = range(0, block.size, CHUNK)
+        parts = [slice(begin, begin + CHUNK) for begin in begins]
+        jobs = ((block[part], mask[part], first * width + part.start) for part in parts)
+        nonzero += sum(pool.map(lambda job: clear(*job), jobs))
+    return Pruned(tensor, int(kept.sum()), nonzero)

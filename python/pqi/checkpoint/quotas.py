@@ -1,0 +1,93 @@
+"""How many entries of which groups of a checkpoint go: the amounts of `pqi.prune` on groups of stored tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import pqi
+from pqi.checkpoint.stored import StoredTensor, shown
+
+if TYPE_CHECKING:
+    from pqi.prune.amount import Amount
+
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tensors that are ranked together, and how many of their entries stay.
+
+    One number for all tensors as one vector, or one for each output unit of a single tensor.
+    """
+
+    tensors: tuple[StoredTensor, ...]
+    kept: int | Counts
+
+    @property
+    def pruned(self) -> int:
+        """Entries that go."""
+        return sum(tensor.count for tensor in self.tensors) - int(np.sum(self.kept))
+
+
+def global_groups(tensors: Sequence[StoredTensor], amount: Amount) -> list[Group]:
+    """All tensors as one vector."""
+    return [_group(tuple(tensors), amount)]
+
+
+def layer_groups(tensors: Sequence[StoredTensor], amount: Amount) -> list[Group]:
+    """Each tensor by itself."""
+    return [_group((tensor,), amount) for tensor in tensors]
+
+
+def neuron_groups(tensors: Sequence[StoredTensor], amount: Amount) -> list[Group]:
+    """Each output unit (entry of the first axis) by itself."""
+    return [_units(tensor, amount) for tensor in tensors]
+
+
+SCOPES: Mapping[str, Callable[[Sequence[StoredTensor], Amount], list[Group]]] = {
+    "neuron": neuron_groups,
+    "layer": layer_groups,
+    "global": global_groups,
+}
+
+
+def _group(tensors: tuple[StoredTensor, ...], amount: Amount) -> Group:
+    arrays = [tensor.array() for tensor in tensors]
+    x = arrays[0] if len(arrays) == 1 else pqi.pooled(arrays)
+    index = float(pqi.index(x, amount.p, amount.q))
+    if math.isnan(index):
+        _require_finite(tensors)
+    count = sum(tensor.count for tensor in tensors)
+    return Group(tensors, count - _pruned(amount, index, count))
+
+
+def _units(tensor: StoredTensor, amount: Amount) -> Group:
+    axes = tuple(range(1, len(tensor.shape)))
+    indices = np.asarray(pqi.index(tensor.array(), amount.p, amount.q, axis=axes))
+    if np.isnan(indices).any():
+        _require_finite((tensor,))
+    width = tensor.count // tensor.shape[0]
+    pruned = np.fromiter((_pruned(amount, index, width) for index in indices.tolist()), np.int64, indices.size)
+    return Group((tensor,), width - pruned)
+
+
+def _pruned(amount: Amount, index: float, count: int) -> int:
+    from pqi.prune.records import GroupStats
+
+    bound = float(pqi.retained_bound_from_index(index, count, amount.p, amount.q, eta=amount.eta))
+    stats = GroupStats(name="", total=count, live=count, zeros=0, index=index, gini=math.nan, bound=bound)
+    return amount.quota(stats).count
+
+
+def _require_finite(tensors: Sequence[StoredTensor]) -> None:
+    """An index is nan for all-zero groups, which lose nothing, and where a weight is no number, which is an error."""
+    for tensor in tensors:
+        largest: Any = pqi.topk_threshold(tensor.array(), 1)
+        if not math.isfinite(float(largest)):
+            raise ValueError(f"tensor {shown(tensor.name)} must be finite to be pruned, got NaN or infinite entries")
