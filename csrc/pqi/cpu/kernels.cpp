@@ -39,6 +39,7 @@ const Kernels PQI_KERNELS = {
     classify<uint16_t>,
     classify<uint32_t>,
     classify<uint64_t>,
+    settle_ties,
 };
 
 }  // namespace pqi::cpu

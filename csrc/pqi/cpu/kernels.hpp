@@ -61,6 +61,8 @@ struct Kernels {
                          uint64_t* between);
   uint64_t (*classify64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint64_t low, uint64_t high, uint8_t* out,
                          uint64_t* between);
+  // Turns the first `ties` 2s of a mask into 1 and the others into 0; returns how many became 1.
+  uint64_t (*settle_ties)(uint8_t* mask, size_t n, uint64_t ties);
 };
 
 extern const Kernels kernels_baseline;

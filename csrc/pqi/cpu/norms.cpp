@@ -231,6 +231,7 @@ void sum_all(const Groups& groups, const std::vector<uint64_t>& live, const Plan
 template <class Finish>
 void power_sums(const Groups& groups, const std::vector<double>& exponents, Finish finish) {
   const std::vector<uint64_t> live = count_live(groups);
+  const Plan plan(exponents, groups.number_stream() == Stream::float32);
   if (uses_histogram(groups)) {
     for (size_t g = 0; g < groups.count(); ++g) {
       std::vector<PowerSum> sums(exponents.size());
@@ -238,9 +239,9 @@ void power_sums(const Groups& groups, const std::vector<double>& exponents, Fini
       finish(g, double(live[g]), sums.data());
     }
   } else if (groups.number_stream() == Stream::float32) {
-    sum_all<float>(groups, live, Plan(exponents, true), finish);
+    sum_all<float>(groups, live, plan, finish);
   } else {
-    sum_all<double>(groups, live, Plan(exponents, false), finish);
+    sum_all<double>(groups, live, plan, finish);
   }
 }
 

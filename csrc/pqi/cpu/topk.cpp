@@ -245,18 +245,7 @@ class Selector {
         out = &buffers_[size_t(thread) * chunk_size];
         writer_->load(begin, n, out);
       }
-      const uint64_t here = uint64_t(std::count(out, out + n, uint8_t(2)));
-      if (here <= ties || ties == 0) {
-        const uint8_t value = ties > 0;
-        for (size_t i = 0; i < n; ++i) out[i] = out[i] == 2 ? value : out[i];
-        ties -= std::min(ties, here);
-      } else {
-        for (size_t i = 0; i < n; ++i) {
-          if (out[i] != 2) continue;
-          out[i] = ties > 0;
-          ties -= ties > 0;
-        }
-      }
+      ties -= table_.settle_ties(out, n, ties);
       if (direct == nullptr) writer_->store(begin, n, out);
     }
   }

@@ -49,25 +49,42 @@ uint64_t read(const void* data, size_t bytes) {
   return sum;
 }
 
+// How many bytes of a mask have this bit set.
+inline uint64_t count_bit(const uint8_t* mask, size_t n, int bit) {
+  uint64_t total = 0;
+  for (size_t begin = 0; begin < n; begin += 1024) {
+    const size_t end = n - begin < 1024 ? n : begin + 1024;
+    uint16_t count = 0;
+    for (size_t i = begin; i < end; ++i) count = uint16_t(count + (mask[i] >> bit & 1));
+    total += count;
+  }
+  return total;
+}
+
 template <class K>
 uint64_t classify(const K* bits, size_t n, KeyRule<K> rule, K low, K high, uint8_t* out, uint64_t* between) {
   for (size_t i = 0; i < n; ++i) {
     const K key = rule(bits[i]);
     out[i] = uint8_t(uint8_t(key > high) | uint8_t(uint8_t(key >= low && key <= high) << 1));
   }
-  uint64_t above = 0, inside = 0;
-  for (size_t begin = 0; begin < n; begin += 1024) {
-    const size_t end = n - begin < 1024 ? n : begin + 1024;
-    uint16_t ones = 0, twos = 0;
-    for (size_t i = begin; i < end; ++i) {
-      ones = uint16_t(ones + (out[i] & 1));
-      twos = uint16_t(twos + (out[i] >> 1));
-    }
-    above += ones;
-    inside += twos;
+  *between += count_bit(out, n, 1);
+  return count_bit(out, n, 0);
+}
+
+uint64_t settle_ties(uint8_t* mask, size_t n, uint64_t ties) {
+  const uint64_t here = ties > 0 ? count_bit(mask, n, 1) : 0;
+  if (here <= ties) {
+    const uint8_t value = ties > 0;
+    for (size_t i = 0; i < n; ++i) mask[i] = mask[i] == 2 ? value : mask[i];
+    return here;
   }
-  *between += inside;
-  return above;
+  uint64_t left = ties;
+  for (size_t i = 0; i < n; ++i) {
+    if (mask[i] != 2) continue;
+    mask[i] = left > 0;
+    left -= left > 0;
+  }
+  return ties;
 }
 
 }  // namespace
