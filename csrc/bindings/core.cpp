@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "../pqi/cpu/gini.hpp"
+#include "../pqi/cpu/group_loop.hpp"
 #include "../pqi/cpu/histogram.hpp"
 #include "../pqi/cpu/isa.hpp"
 #include "../pqi/cpu/norms.hpp"
@@ -165,6 +166,48 @@ Doubles retained_bound(const GivenDoubles& index, const GivenDoubles& d, double 
   return out;
 }
 
+// A histogram as Python holds it: its type's number and its counts.
+py::tuple histogram(const Arrays& arrays, const Arrays& masks) {
+  const cpu::Groups groups = groups_of(arrays, masks, std::nullopt);
+  if (!groups.homogeneous() || !is_narrow(groups.dtype()))
+    throw py::type_error("x must be of a one- or two-byte type, the same in all pooled arrays");
+  cpu::Histogram found;
+  {
+    py::gil_scoped_release unlocked;
+    found = cpu::histogram_of(groups, 0);
+  }
+  return py::make_tuple(int(found.dtype), Integers(found.counts.size(), found.counts.data()));
+}
+
+cpu::Histogram histogram_from(int dtype, const GivenIntegers& counts) {
+  if (dtype < 0 || dtype >= dtype_count || !is_narrow(DType(dtype)) || counts.size() != 65536)
+    throw py::value_error("a histogram has 65,536 counts of a one- or two-byte type");
+  return {DType(dtype), {counts.data(), counts.data() + counts.size()}};
+}
+
+Doubles histogram_power_means(int dtype, const GivenIntegers& counts, const std::vector<double>& exponents) {
+  Doubles out(exponents.size());
+  cpu::power_means(histogram_from(dtype, counts), exponents, out.mutable_data());
+  return out;
+}
+
+Doubles histogram_index_grid(int dtype, const GivenIntegers& counts, const std::vector<double>& p,
+                             const std::vector<double>& q) {
+  Doubles out({p.size(), q.size()});
+  cpu::index_grid(histogram_from(dtype, counts), p, q, out.mutable_data());
+  return out;
+}
+
+double histogram_gini(int dtype, const GivenIntegers& counts) { return cpu::gini(histogram_from(dtype, counts)); }
+
+py::tuple histogram_extent(int dtype, const GivenIntegers& counts) {
+  const cpu::Histogram given = histogram_from(dtype, counts);
+  double largest;
+  uint64_t zeros;
+  cpu::extent(given, &largest, &zeros);
+  return py::make_tuple(largest, zeros, given.live());
+}
+
 uint64_t read_pass(const ArrayView& array) {
   const cpu::Groups groups({array.view}, {}, nullptr);
   if (!groups.pieces().front().direct) throw py::value_error("array must be contiguous");
@@ -199,6 +242,12 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("topk_threshold", &topk_threshold, arrays, masks, axes, py::arg("k").noconvert());
   m.def("retained_bound", &retained_bound, py::arg("index").noconvert(), py::arg("d").noconvert(), py::arg("p"),
         py::arg("q"), py::arg("eta"));
+  const auto dtype = py::arg("dtype"), counts = py::arg("counts").noconvert();
+  m.def("histogram", &histogram, arrays, masks);
+  m.def("histogram_power_means", &histogram_power_means, dtype, counts, py::arg("exponents"));
+  m.def("histogram_index_grid", &histogram_index_grid, dtype, counts, py::arg("p"), py::arg("q"));
+  m.def("histogram_gini", &histogram_gini, dtype, counts);
+  m.def("histogram_extent", &histogram_extent, dtype, counts);
   m.def("read_pass", &read_pass, py::arg("array"));
   m.def("isa", [] { return std::string(cpu::kernels().name); });
   m.def("isas_compiled", &cpu::compiled_isas);

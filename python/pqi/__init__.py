@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pqi._bound import retained_bound, retained_bound_from_index
 from pqi._core import __version__
 from pqi._gini import gini
+from pqi._histogram import histogram
 from pqi._index import index, index_grid
 from pqi._info import info, set_num_threads, use_isa
 from pqi._norms import norms, power_means
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "gini",
+    "histogram",
     "index",
     "index_grid",
     "info",

@@ -1,4 +1,4 @@
-"""The one file that tells array libraries apart: whatever comes in, views for the core; results in the caller's kind."""
+"""The one file that tells array libraries apart: views for the core from whatever comes in, the caller's kind back."""
 
 from __future__ import annotations
 

@@ -103,7 +103,9 @@ def torch_names(axis: Any, keepdims: Any, names: dict[str, Any], *, is_torch: bo
         axis = names["dim"]
     if "keepdim" in names:
         if keepdims is not False:
-            raise TypeError(f"keepdim and keepdims must not both be given, got keepdim={names['keepdim']!r}, {keepdims=}")
+            raise TypeError(
+                f"keepdim and keepdims must not both be given, got keepdim={names['keepdim']!r}, {keepdims=}"
+            )
         keepdims = names["keepdim"]
     return axis, keepdims
 
@@ -157,6 +159,12 @@ def counts(k: Any, live: np.ndarray[Any, Any], group_shape: tuple[int, ...]) -> 
         place = f" in group {first}" if flat.size > 1 else ""
         raise ValueError(f"k must satisfy 0 <= k <= {int(live[first])} (live entries), got {int(flat[first])}{place}")
     return flat.astype(np.uint64)
+
+
+def same_histogram_type(same: bool) -> None:
+    """Codes of different types do not add."""
+    if not same:
+        raise TypeError("histograms must be of one element type to be added, got two")
 
 
 def threads(value: Any) -> int:

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "../radix_select.hpp"
+#include "group_loop.hpp"
 #include "histogram.hpp"
 
 namespace pqi::cpu {

@@ -6,10 +6,10 @@
 #include <algorithm>
 
 #include "../gini.hpp"
+#include "group_loop.hpp"
 #include "histogram.hpp"
 #include "isa.hpp"
 #include "low_ranks.hpp"
-#include "norms.hpp"
 #include "parallel.hpp"
 #include "partition.hpp"
 #include "radix_sort.hpp"
@@ -21,22 +21,6 @@ namespace {
 constexpr size_t ranked_in_tiles = chunk_size;    // groups up to this size are sorted many at a time
 constexpr size_t tile_groups = 4;                 // fewer would leave most lanes of a tile idle
 constexpr size_t sorted_below = size_t(1) << 18;  // larger groups are partitioned
-
-double nan_if(bool undefined, const RankedSum& sum) { return undefined ? __builtin_nan("") : sum.value(); }
-
-double from_histogram(const Histogram& histogram, DType dtype) {
-  const auto& counts = histogram.counts;
-  uint64_t live = 0, not_finite = 0;
-  for (size_t code = 0; code < counts.size(); ++code) {
-    live += counts[code];
-    if (counts[code] > 0 && !(key_value(dtype, code) < infinity)) not_finite += counts[code];
-  }
-  RankedSum sum(live);
-  if (not_finite == 0)
-    for (size_t code = 0; code < counts.size(); ++code)
-      if (counts[code] > 0) sum.add(Run::constant(key_magnitude(dtype, code), counts[code]));
-  return nan_if(not_finite > 0, sum);
-}
 
 // Adds ascending keys, one run per binade.
 template <class K>
@@ -133,6 +117,16 @@ void sort_groups(const Groups& groups, double* out) {
 
 }  // namespace
 
+double gini(const Histogram& histogram) {
+  RankedSum sum(histogram.live());
+  for (size_t code = 0; code < histogram.counts.size(); ++code) {
+    if (histogram.counts[code] == 0) continue;
+    if (!(key_value(histogram.dtype, code) < infinity)) return __builtin_nan("");
+    sum.add(Run::constant(key_magnitude(histogram.dtype, code), histogram.counts[code]));
+  }
+  return sum.value();
+}
+
 void gini(const Groups& groups, double* out) {
   const Stream stream = groups.key_stream();
   const size_t size = groups.size();
@@ -143,7 +137,7 @@ void gini(const Groups& groups, double* out) {
                                                      : rank_groups<double, uint64_t>(groups, out);
   } else if (stream == Stream::bits16) {
     if (size < histogram_minimum) return sort_groups<uint16_t>(groups, out);
-    for (size_t g = 0; g < groups.count(); ++g) out[g] = from_histogram(histogram_of(groups, g), groups.dtype());
+    for (size_t g = 0; g < groups.count(); ++g) out[g] = gini(histogram_of(groups, g));
   } else if (size < sorted_below) {
     return stream == Stream::bits32 ? sort_groups<uint32_t>(groups, out) : sort_groups<uint64_t>(groups, out);
   } else {

@@ -1,6 +1,7 @@
 // The exact Gini index of the magnitudes of each group.
 #pragma once
 
+#include "histogram.hpp"
 #include "source.hpp"
 
 namespace pqi::cpu {
@@ -10,5 +11,6 @@ namespace pqi::cpu {
 // bytes as the input for eight-byte ones.
 // 64-bit integers are rounded to float64.
 void gini(const Groups& groups, double* out);
+double gini(const Histogram& histogram);
 
 }  // namespace pqi::cpu

@@ -1,9 +1,10 @@
 #include "histogram.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "isa.hpp"
-#include "norms.hpp"
+#include "parallel.hpp"
 
 namespace pqi::cpu {
 namespace {
@@ -50,29 +51,6 @@ class Counter {
 
 }  // namespace
 
-std::vector<uint64_t> count_live(const Groups& groups) {
-  std::vector<uint64_t> live(groups.count(), groups.size());
-  if (!groups.masked()) return live;
-  if (groups.count() > 1) {
-    for_each_group(groups, kernels(), [&](size_t begin, size_t end, Reader& reader) {
-      for (size_t g = begin; g < end; ++g) {
-        reader.select(g);
-        live[g] = reader.count_live(0, groups.size());
-      }
-    });
-    return live;
-  }
-  const size_t blocks = (groups.size() + block_size - 1) / block_size;
-  std::vector<uint64_t> partial(blocks);
-  parallel_for(blocks, num_threads(), [&](size_t block, int) {
-    Reader reader(groups, kernels());
-    partial[block] = reader.count_live(block * block_size, std::min((block + 1) * block_size, groups.size()));
-  });
-  live.assign(1, 0);
-  for (uint64_t part : partial) live[0] += part;
-  return live;
-}
-
 bool uses_histogram(const Groups& groups) {
   return groups.homogeneous() && is_narrow(groups.dtype()) && groups.size() >= histogram_minimum;
 }
@@ -92,9 +70,36 @@ Histogram histogram_of(const Groups& groups, size_t group) {
       counters[thread].add(bits, n);
     }
   });
-  Histogram histogram{std::vector<uint64_t>(65536)};
+  Histogram histogram{groups.dtype(), std::vector<uint64_t>(65536)};
   for (Counter& counter : counters) counter.add_to(histogram.counts, rule);
   return histogram;
+}
+
+uint64_t Histogram::live() const { return std::accumulate(counts.begin(), counts.end(), uint64_t(0)); }
+
+std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents) {
+  std::vector<double> value, count, term;
+  for (size_t code = 1; code < histogram.counts.size(); ++code) {
+    if (histogram.counts[code] == 0) continue;
+    value.push_back(key_value(histogram.dtype, code));
+    count.push_back(double(histogram.counts[code]));
+  }
+  std::vector<PowerSum> sums(exponents.size());
+  if (value.empty()) return sums;
+  const int scale = binade(value[0]);
+  for (double& v : value) v *= exact_power_of_two(-scale);
+  for (size_t e = 0; e < exponents.size(); ++e) {
+    term = value;
+    const double r = exponents[e];
+    if (power_kind(r) == PowerKind::general) {
+      kernels().powers(term.data(), term.size(), r, 0.0);
+    } else {
+      for (double& v : term) v = power(v, r);
+    }
+    sums[e].scale = scale;
+    for (size_t i = 0; i < term.size(); ++i) sums[e].total.add(exact_product(term[i], count[i]));
+  }
+  return sums;
 }
 
 }  // namespace pqi::cpu

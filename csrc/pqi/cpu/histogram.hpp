@@ -1,48 +1,26 @@
-// Counts of magnitude codes, and the loops over groups that every measure shares.
+// Counts of the magnitude codes of one- and two-byte types. One read gives them, they add, and every measure follows.
 #pragma once
 
-#include "parallel.hpp"
 #include "source.hpp"
 
 namespace pqi::cpu {
 
-// Live entries of each group.
-std::vector<uint64_t> count_live(const Groups& groups);
+// At least this many elements of a narrow type are measured through a histogram.
+inline constexpr size_t histogram_minimum = size_t(1) << 20;
 
-// How often each code of a one- or two-byte type occurs among the live elements of a group.
+// How often each code occurs among the live elements of a group.
 struct Histogram {
+  DType dtype;
   std::vector<uint64_t> counts;
+
+  uint64_t live() const;
 };
 
 // Decided by type and size alone, never by layout, so that bits do not depend on layout either.
 bool uses_histogram(const Groups& groups);
 Histogram histogram_of(const Groups& groups, size_t group);
 
-// Calls body(first group, past the last, reader) for batches of groups on all threads.
-template <class F>
-void for_each_group(const Groups& groups, const Kernels& kernels, F body) {
-  constexpr size_t batch_elements = size_t(1) << 16;
-  const size_t few = batch_elements / (groups.size() + 1) + 1,
-               batch = groups.size() > chunk_size ? few : (few + lanes - 1) / lanes * lanes;
-  const size_t tasks = (groups.count() + batch - 1) / batch;
-  parallel_for(tasks, num_threads(), [&](size_t task, int) {
-    Reader reader(groups, kernels);
-    const size_t begin = task * batch, end = begin + batch;
-    body(begin, end < groups.count() ? end : groups.count(), reader);
-  });
-}
-
-// Calls f with a value of the unsigned type that holds the groups' keys.
-template <class F>
-void with_key_type(const Groups& groups, F f) {
-  switch (groups.key_stream()) {
-    case Stream::bits32:
-      return f(uint32_t{});
-    case Stream::bits64:
-      return f(uint64_t{});
-    default:
-      return f(uint16_t{});
-  }
-}
+// Σ count·value^r over the codes in ascending order, for each exponent; the pivot is the smallest non-zero magnitude.
+std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents);
 
 }  // namespace pqi::cpu

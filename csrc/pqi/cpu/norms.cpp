@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "histogram.hpp"
+#include "group_loop.hpp"
 #include "isa.hpp"
 #include "parallel.hpp"
 
@@ -179,30 +179,6 @@ void sum_large_group(const Groups& groups, size_t group, const Plan& plan, Power
     for (size_t e = 0; e < exponents; ++e) sums[e].merge(partial[block * exponents + e], plan.exponents[e]);
 }
 
-// Σ count·value^r over the codes in ascending order; the pivot is the smallest non-zero magnitude.
-void sum_histogram(const Histogram& histogram, DType dtype, const std::vector<double>& exponents, PowerSum* sums) {
-  std::vector<double> value, count, term;
-  for (size_t code = 1; code < histogram.counts.size(); ++code) {
-    if (histogram.counts[code] == 0) continue;
-    value.push_back(key_value(dtype, code));
-    count.push_back(double(histogram.counts[code]));
-  }
-  if (value.empty()) return;
-  const int scale = binade(value[0]);
-  for (double& v : value) v *= exact_power_of_two(-scale);
-  for (size_t e = 0; e < exponents.size(); ++e) {
-    term = value;
-    const double r = exponents[e];
-    if (power_kind(r) == PowerKind::general) {
-      kernels().powers(term.data(), term.size(), r, 0.0);
-    } else {
-      for (double& v : term) v = power(v, r);
-    }
-    sums[e].scale = scale;
-    for (size_t i = 0; i < term.size(); ++i) sums[e].total.add(exact_product(term[i], count[i]));
-  }
-}
-
 // Calls finish(group, d, its sums in the exponents' order) for every group, on the thread that has just summed it.
 template <class T, class Finish>
 void sum_all(const Groups& groups, const std::vector<uint64_t>& live, const Plan& plan, Finish finish) {
@@ -234,9 +210,7 @@ void power_sums(const Groups& groups, const std::vector<double>& exponents, Fini
   const Plan plan(exponents, groups.number_stream() == Stream::float32);
   if (uses_histogram(groups)) {
     for (size_t g = 0; g < groups.count(); ++g) {
-      std::vector<PowerSum> sums(exponents.size());
-      sum_histogram(histogram_of(groups, g), groups.dtype(), exponents, sums.data());
-      finish(g, double(live[g]), sums.data());
+      finish(g, double(live[g]), power_sums(histogram_of(groups, g), exponents).data());
     }
   } else if (groups.number_stream() == Stream::float32) {
     sum_all<float>(groups, live, plan, finish);
@@ -249,6 +223,42 @@ double mean_of(const PowerSum& sum, double d, double r) {
   return scale_by_power_of_two(sum.mean_mantissa(d, r), sum.scale);
 }
 
+// Every pair of exponents, each exponent summed once.
+class Grid {
+ public:
+  Grid(const std::vector<double>& p, const std::vector<double>& q, double size) : size_(size), exponents_(p) {
+    exponents_.insert(exponents_.end(), q.begin(), q.end());
+    std::sort(exponents_.begin(), exponents_.end());
+    exponents_.erase(std::unique(exponents_.begin(), exponents_.end()), exponents_.end());
+    const auto place = [&](double r) {
+      return size_t(std::lower_bound(exponents_.begin(), exponents_.end(), r) - exponents_.begin());
+    };
+    for (double a : p)
+      for (double b : q) pairs_.push_back({a, b, place(a), place(b), highest_index(size, a, b)});
+  }
+
+  const std::vector<double>& exponents() const { return exponents_; }
+
+  void finish(const PowerSum* sums, double d, double* out) const {
+    for (const Pair& pair : pairs_) {
+      const double highest = d == size_ ? pair.highest : highest_index(d, pair.p, pair.q);
+      *out++ = pair.p < pair.q ? index_of(sums[pair.p_place], sums[pair.q_place], d, pair.p, pair.q, highest)
+                               : __builtin_nan("");
+    }
+  }
+
+ private:
+  struct Pair {
+    double p, q;
+    size_t p_place, q_place;
+    double highest;  // of a group without masked-out entries: computed once
+  };
+
+  double size_;
+  std::vector<double> exponents_;
+  std::vector<Pair> pairs_;
+};
+
 }  // namespace
 
 void power_means(const Groups& groups, const std::vector<double>& exponents, double* out) {
@@ -256,6 +266,11 @@ void power_means(const Groups& groups, const std::vector<double>& exponents, dou
   power_sums(groups, exponents, [&](size_t g, double d, const PowerSum* sums) {
     for (size_t e = 0; e < count; ++e) out[g * count + e] = mean_of(sums[e], d, exponents[e]);
   });
+}
+
+void power_means(const Histogram& histogram, const std::vector<double>& exponents, double* out) {
+  const std::vector<PowerSum> sums = power_sums(histogram, exponents);
+  for (size_t e = 0; e < exponents.size(); ++e) out[e] = mean_of(sums[e], double(histogram.live()), exponents[e]);
 }
 
 void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q) {
@@ -273,30 +288,15 @@ void mean_and_index(const Groups& groups, double p, double q, double* mean, doub
 }
 
 void index_grid(const Groups& groups, const std::vector<double>& p, const std::vector<double>& q, double* out) {
-  std::vector<double> exponents(p);
-  exponents.insert(exponents.end(), q.begin(), q.end());
-  std::sort(exponents.begin(), exponents.end());
-  exponents.erase(std::unique(exponents.begin(), exponents.end()), exponents.end());
-  struct Pair {
-    double p, q;
-    size_t p_place, q_place;
-    double highest;  // of a group without masked-out entries: computed once
-  };
-  std::vector<Pair> pairs;
-  const double size = double(groups.size());
-  const auto place = [&](double r) {
-    return size_t(std::lower_bound(exponents.begin(), exponents.end(), r) - exponents.begin());
-  };
-  for (double a : p)
-    for (double b : q) pairs.push_back({a, b, place(a), place(b), highest_index(size, a, b)});
-  power_sums(groups, exponents, [&](size_t g, double d, const PowerSum* sums) {
-    double* indices = out + g * pairs.size();
-    for (const Pair& pair : pairs) {
-      const double highest = d == size ? pair.highest : highest_index(d, pair.p, pair.q);
-      *indices++ = pair.p < pair.q ? index_of(sums[pair.p_place], sums[pair.q_place], d, pair.p, pair.q, highest)
-                                   : __builtin_nan("");
-    }
-  });
+  const Grid grid(p, q, double(groups.size()));
+  power_sums(groups, grid.exponents(),
+             [&](size_t g, double d, const PowerSum* sums) { grid.finish(sums, d, out + g * p.size() * q.size()); });
+}
+
+void index_grid(const Histogram& histogram, const std::vector<double>& p, const std::vector<double>& q, double* out) {
+  const double d = double(histogram.live());
+  const Grid grid(p, q, d);
+  grid.finish(power_sums(histogram, grid.exponents()).data(), d, out);
 }
 
 uint64_t read_pass(const Groups& groups) {

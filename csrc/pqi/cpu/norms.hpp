@@ -1,19 +1,19 @@
 // Power sums of groups, from one read, and what follows from them.
 #pragma once
 
+#include "histogram.hpp"
 #include "source.hpp"
 
 namespace pqi::cpu {
 
-// At least this many elements of a one- or two-byte type are summed through a histogram of their codes.
-inline constexpr size_t histogram_minimum = size_t(1) << 20;
-
 // Each writes one value per group (power_means: per group and exponent; index_grid: per group, p and q).
 void power_means(const Groups& groups, const std::vector<double>& exponents, double* out);
+void power_means(const Histogram& histogram, const std::vector<double>& exponents, double* out);
 void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q);
 // The mean magnitude M_1 and the index, from one read.
 void mean_and_index(const Groups& groups, double p, double q, double* mean, double* index);
 void index_grid(const Groups& groups, const std::vector<double>& p, const std::vector<double>& q, double* out);
+void index_grid(const Histogram& histogram, const std::vector<double>& p, const std::vector<double>& q, double* out);
 
 // The sum of all 64-bit words: one streaming read, the yardstick that speeds are quoted against.
 uint64_t read_pass(const Groups& groups);

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "histogram.hpp"
+#include "group_loop.hpp"
 #include "isa.hpp"
 
 namespace pqi::cpu {

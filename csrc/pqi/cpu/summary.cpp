@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "histogram.hpp"
+#include "group_loop.hpp"
 #include "isa.hpp"
 
 namespace pqi::cpu {
@@ -68,6 +68,16 @@ void extent(const Groups& groups, double* largest, uint64_t* zeros, uint64_t* li
       for (size_t g = begin; g < end; ++g) put(g, extent_of<K>(reader.select(g), groups, 0, groups.size()));
     });
   });
+}
+
+void extent(const Histogram& histogram, double* largest, uint64_t* zeros) {
+  *zeros = histogram.counts[0];
+  *largest = __builtin_nan("");
+  for (size_t code = histogram.counts.size(); code-- > 0;) {
+    if (histogram.counts[code] == 0) continue;
+    *largest = key_value(histogram.dtype, code);
+    break;
+  }
 }
 
 }  // namespace pqi::cpu

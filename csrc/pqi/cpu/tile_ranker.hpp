@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "../gini.hpp"
-#include "histogram.hpp"
+#include "group_loop.hpp"
 #include "isa.hpp"
 
 namespace pqi::cpu {

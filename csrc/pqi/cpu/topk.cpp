@@ -10,7 +10,7 @@
 #include <numeric>
 
 #include "bracket.hpp"
-#include "histogram.hpp"
+#include "group_loop.hpp"
 #include "isa.hpp"
 #include "mask_writer.hpp"
 #include "parallel.hpp"

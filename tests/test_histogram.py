@@ -1,0 +1,74 @@
+"""`histogram`: measures from counts, and counts that add."""
+
+import math
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import pqi
+
+RNG = np.random.default_rng(5)
+NARROW = [np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2, np.int8, np.uint8, np.int16]
+
+
+def large(dtype: Any) -> np.ndarray:
+    values = RNG.standard_normal(1 << 20) * 20
+    return values.astype(np.int64).astype(dtype) if np.dtype(dtype).kind in "iu" else values.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=lambda dtype: np.dtype(dtype).name)
+def test_has_the_bits_of_the_functions(dtype: Any) -> None:
+    x = large(dtype)
+    h = pqi.histogram(x)
+    summary = pqi.summary(x)
+    assert (h.live, h.zeros, h.max, h.mean) == (x.size, summary.zeros, summary.max, summary.mean)
+    assert h.gini() == pqi.gini(x)
+    exponents = [0.3, 0.5, 1, 1.7, 2]
+    np.testing.assert_array_equal(h.power_means(exponents), pqi.power_means(x, exponents))
+    np.testing.assert_array_equal(h.index_grid([0.3, 0.5, 1], [1, 2]), pqi.index_grid(x, [0.3, 0.5, 1], [1, 2]))
+
+
+def test_adds_like_a_pool() -> None:
+    x = large(np.float16)
+    parts = np.split(x, [1000, 77_777])
+    total = pqi.histogram(parts[0]) + pqi.histogram(parts[1]) + pqi.histogram(parts[2])
+    assert total.gini() == pqi.gini(pqi.pooled(parts)) == pqi.histogram(pqi.pooled(parts)).gini()
+    assert total.live == x.size
+
+
+def test_counts_live_entries_only() -> None:
+    x = np.array([1, 2, 3, -4, 0], dtype=np.int8)
+    h = pqi.histogram(x, where=np.array([True, True, False, True, False]))
+    assert (h.live, h.zeros, h.max) == (3, 0, 4.0)
+    assert h.mean == pytest.approx(7 / 3)
+
+
+def test_nothing_and_what_is_no_number() -> None:
+    empty = pqi.histogram(np.zeros(0, dtype=np.float16))
+    assert (empty.live, empty.zeros) == (0, 0)
+    assert math.isnan(empty.max)
+    assert math.isnan(empty.gini())
+    wrong = pqi.histogram(np.array([1.0, np.nan], dtype=np.float16))
+    assert math.isnan(wrong.max)
+    assert math.isnan(wrong.gini())
+    assert np.isnan(wrong.index_grid([0.5], [1])).all()
+
+
+def test_refuses_wide_and_mixed_types() -> None:
+    with pytest.raises(TypeError, match="one- or two-byte type"):
+        pqi.histogram(np.zeros(3, dtype=np.float32))
+    with pytest.raises(TypeError, match="one- or two-byte type"):
+        pqi.histogram(pqi.pooled([np.zeros(3, dtype=np.int8), np.zeros(3, dtype=np.uint8)]))
+    with pytest.raises(TypeError, match="one element type"):
+        pqi.histogram(np.zeros(3, dtype=np.int8)) + pqi.histogram(np.zeros(3, dtype=np.uint8))
+
+
+def test_counters_do_not_overflow() -> None:
+    """More equal entries than 32 bits can count, by a stride of zero."""
+    x = np.broadcast_to(np.array(2, dtype=np.uint8), (3, 1 << 31))
+    h = pqi.histogram(x)
+    assert h.live == 3 << 31
+    assert h.mean == 2.0
+    assert h.gini() == 0.0
