@@ -43,6 +43,13 @@ def normalised(seed: int = 0) -> nn.Sequential:
     return nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 3))
 
 
+def compiled(model: nn.Module, backend: str = "eager") -> nn.Module:
+    """Return the module that ``torch.compile`` makes of `model`."""
+    module = torch.compile(model, backend=backend)
+    assert isinstance(module, nn.Module)
+    return module
+
+
 def blobs(n: int = 96, features: int = 8, classes: int = 3, seed: int = 1) -> tuple[Tensor, Tensor]:
     """Return points around one centre per class, and their classes."""
     generator = torch.Generator().manual_seed(seed)

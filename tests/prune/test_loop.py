@@ -3,13 +3,14 @@
 import copy
 import itertools
 import random
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from pqi.prune import METHODS, SAP, SCOPES, Fraction, Memory, Method, Pruner, run_loop
+from pqi.prune import METHODS, SAP, SCOPES, Floor, Fraction, Memory, Method, Pruner, Target, run_loop
 from prune.networks import normalised, same
 from prune.training import HELD_OUT, InterruptedTrainingError, OnDisk, evaluate, seed_all, start, train
 
@@ -310,3 +311,23 @@ def test_sap_stops_by_itself_where_a_fraction_goes_on():
         (record, _) = loop
         assert record.step is not None
         assert record.step.pruned == pruned
+
+
+def test_an_amount_with_a_schedule_resumes_where_it_was():
+    method = Method("target", "Target", Target(0.8, 3))
+    options: dict[str, Any] = {"train": train, "evaluate": evaluate, "iterations": 3, "floor": Floor(count=1)}
+    live, storage = [], OnDisk()
+    for _ in range(4):
+        seed_all()
+        live.append(next(run_loop(normalised(), method, storage=storage, **options)).retrained.weights.live)
+    seed_all()
+    straight = [record.retrained.weights.live for record in run_loop(normalised(), method, **options)]
+    assert live == straight
+    assert live[-1] == 176 - 176 * 8 // 10
+
+
+def test_the_published_rule_and_exclusions_reach_the_pruner():
+    _, loop = start("lottery-ticket", compat="published", exclude=["4.*"])
+    record = next(loop)
+    assert record.step.total == 128
+    assert record.step.pruned == 26, "⌈.2 · 127⌉; exactly a fifth would be 25"

@@ -105,3 +105,27 @@ def test_unknown_scope():
         ValueError, match="scope must be one of 'neuron', 'layer', 'global' or a function, got 'filter'"
     ):
         divide(prunable(normalised()), "filter")
+
+
+def test_groups_from_patterns():
+    weights = prunable(Everything())
+    batches = divide(weights, {"head": "head.*", "convolutions": ["stem.*", "*grouped*"], "rest": "*"})
+    assert [(batch.names, batch.members) for batch in batches] == [
+        (("head",), ("head.weight",)),
+        (("convolutions",), ("stem.weight", "grouped.weight", "up_grouped.weight")),
+        (("rest",), ("up.weight", "embedding.weight")),
+    ]
+    assert sum(batch.size for batch in batches) == sum(math.prod(weight.shape) for weight in weights)
+
+
+@pytest.mark.parametrize(
+    ("scope", "message"),
+    [
+        ({"first": "0.*"}, r"scope must have a group for every weight \(\* for the rest\), got none for '4.weight'"),
+        ({"all": "*", "last": "4.*"}, "every group of scope must have a weight, got none for 'last'"),
+        (lambda weights: [*divide(weights, "layer"), *divide(weights, "global")], "one batch, got 2 for '0.weight'"),
+    ],
+)
+def test_groups_that_do_not_fit_the_weights(scope, message):
+    with pytest.raises(ValueError, match=message):
+        divide(prunable(normalised()), scope)

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from pqi.prune.select import prunable
-from prune.networks import Everything, Tied, normalised
+from pqi.prune.select import prunable, unwrapped
+from prune.networks import Everything, Tied, compiled, normalised
 
 
-def names(model, select=None):
-    return [weight.name for weight in prunable(model, select)]
+def names(model, select=None, exclude=()):
+    return [weight.name for weight in prunable(model, select, exclude)]
 
 
 def test_weights_of_every_layer_but_no_bias_and_no_normalisation():
@@ -115,3 +115,97 @@ def test_an_integer_parameter_cannot_be_selected():
 def test_uninitialised_parameters():
     with pytest.raises(ValueError, match="parameter 'weight' must be initialised"):
         prunable(nn.LazyLinear(2))
+
+
+@pytest.mark.parametrize(
+    ("select", "expected"),
+    [
+        (["up*"], ["up.weight", "up_grouped.weight"]),
+        (
+            ["*.weight"],
+            ["stem.weight", "grouped.weight", "up.weight", "up_grouped.weight", "embedding.weight", "head.weight"],
+        ),
+        ([nn.Conv2d], ["stem.weight", "grouped.weight"]),
+        ([nn.Linear, "st?m.*"], ["stem.weight", "head.weight"]),
+        (["head.bias", nn.Embedding], ["embedding.weight", "head.bias"]),
+    ],
+)
+def test_patterns_and_types_select_weights_of_the_default_rule(select, expected):
+    assert names(Everything(), select) == expected
+
+
+@pytest.mark.parametrize(
+    ("exclude", "expected"),
+    [
+        (["head.weight"], ["stem.weight", "grouped.weight", "up.weight", "up_grouped.weight", "embedding.weight"]),
+        (["*up*", nn.Embedding], ["stem.weight", "head.weight"]),
+        ([nn.modules.conv._ConvNd], ["embedding.weight", "head.weight"]),
+    ],
+)
+def test_exclusions(exclude, expected):
+    assert names(Everything(), exclude=exclude) == expected
+
+
+def test_exclusions_apply_to_any_selection():
+    assert names(Everything(), [nn.Conv2d], ["stem.*"]) == ["grouped.weight"]
+    assert names(Everything(), lambda name, _: name.startswith("head"), ["*.bias"]) == ["head.weight"]
+
+
+@pytest.mark.parametrize("pick", [nn.Embedding, nn.Linear, "head.*", "embedding.*"])
+def test_a_tied_weight_is_meant_by_any_of_its_names_and_modules(pick):
+    assert "embedding.weight" in names(Tied(), [pick])
+    if pick is not nn.Linear:  # which would leave nothing
+        assert "embedding.weight" not in names(Tied(), exclude=[pick])
+
+
+def test_a_module_that_is_used_twice_counts_once():
+    shared = nn.Linear(3, 3)
+    model = nn.Sequential(shared, nn.ReLU(), shared)
+    assert names(model) == ["0.weight"]
+    assert names(model, ["2.weight"]) == ["0.weight"]
+
+
+def test_a_name_is_taken_literally_before_it_is_a_pattern():
+    model = nn.ModuleDict({"a[b]": nn.Linear(2, 2), "ab": nn.Linear(2, 2)})
+    assert names(model, ["a[b].weight"]) == ["a[b].weight"]
+    assert names(model, ["a[b].wei*"]) == ["ab.weight"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"select": ["decoder.*"]}, r"select must name parameters of Everything, got 'decoder.\*'"),
+        ({"select": ["*.bias"]}, r"select must name parameters of Everything, got '\*.bias'"),
+        ({"select": [nn.LSTM]}, "select must name parameters of Everything, got LSTM"),
+        ({"exclude": ["typo"]}, "exclude must name parameters of Everything, got 'typo'"),
+        ({"exclude": ["*"]}, "select must choose at least one parameter of Everything, got none"),
+    ],
+)
+def test_what_fits_nothing_is_an_error(options, message):
+    with pytest.raises(ValueError, match=message):
+        names(Everything(), **options)
+
+
+@pytest.mark.parametrize("picks", [[3], [nn.Linear(2, 2)], [int]])
+@pytest.mark.parametrize("argument", ["select", "exclude"])
+def test_picks_are_names_and_module_types(argument, picks):
+    with pytest.raises(TypeError, match=f"{argument} must hold names, patterns and module types, got"):
+        names(Everything(), **{argument: picks})
+
+
+def test_a_transformers_linear_layer_counts_outputs_on_its_second_axis():
+    class Conv1D(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.nf = 6
+            self.weight = nn.Parameter(torch.rand(4, 6))
+
+    (weight,) = prunable(Conv1D())
+    assert (weight.output_axis, weight.blocks) == (1, 1)
+
+
+def test_wrappers_are_looked_through():
+    model = nn.Linear(2, 2)
+    assert unwrapped(compiled(model)) is model
+    assert unwrapped(nn.DataParallel(model)) is model
+    assert unwrapped(model) is model

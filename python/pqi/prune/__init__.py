@@ -1,6 +1,7 @@
 """Pruning steered by the PQ Index, in any training loop (needs the ``torch`` extra)."""
 
 from pqi.prune.amount import SAP, Amount, Fraction, Quota
+from pqi.prune.floor import Floor
 from pqi.prune.loop import Evaluate, Train, run_loop
 from pqi.prune.methods import METHODS, Method
 from pqi.prune.pruner import Pruner
@@ -14,15 +15,20 @@ from pqi.prune.records import (
     StepReport,
 )
 from pqi.prune.rewind import Snapshot
-from pqi.prune.scope import SCOPES
+from pqi.prune.saving import load_pruner, save_pruner
+from pqi.prune.scope import SCOPES, Batch
+from pqi.prune.select import Prunable
 from pqi.prune.storage import LoopState, Memory, Storage
+from pqi.prune.target import Target
 
 __all__ = [
     "METHODS",
     "SAP",
     "SCOPES",
     "Amount",
+    "Batch",
     "Evaluate",
+    "Floor",
     "Fraction",
     "GroupReport",
     "GroupStats",
@@ -33,11 +39,15 @@ __all__ = [
     "Method",
     "Metrics",
     "ModelResult",
+    "Prunable",
     "Pruner",
     "Quota",
     "Snapshot",
     "StepReport",
     "Storage",
+    "Target",
     "Train",
+    "load_pruner",
     "run_loop",
+    "save_pruner",
 ]

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from torch import nn
 
 from pqi.prune import rng
+from pqi.prune.floor import NONE, Floors
 from pqi.prune.masks import pack, unpack
 from pqi.prune.methods import Method
 from pqi.prune.pruner import Pruner
 from pqi.prune.records import IterationRecord, Metrics, ModelResult
 from pqi.prune.rewind import Snapshot
 from pqi.prune.scope import Scope
-from pqi.prune.select import Select
+from pqi.prune.select import Pick, Select
 from pqi.prune.storage import LoopState, Memory, Storage
 
 
@@ -53,6 +54,9 @@ def run_loop(
     iterations: int,
     scope: Scope = "global",
     select: Select = None,
+    exclude: Sequence[Pick] = (),
+    floor: Floors = NONE,
+    compat: Literal["published"] | None = None,
     splits: Sequence[str] = ("validation", "test"),
     pairs: Sequence[tuple[float, float]] = ((0.5, 1.0), (1.0, 2.0)),
     storage: Storage | None = None,
@@ -74,10 +78,9 @@ def run_loop(
     evaluate : Evaluate
     iterations : int
         Number of prunings, at least 0.
-    scope : {"neuron", "layer", "global"} or callable
-        Groups that are pruned apart, see `pqi.prune.scope`.
-    select : callable, list of str or None
-        Which parameters are prunable, see `pqi.prune.select.prunable`.
+    scope, select, exclude, floor, compat
+        Groups that are pruned apart, prunable parameters, what the groups keep, and whose rule is followed: see
+        `Pruner`.
     splits : sequence of str
         What `evaluate` is called with.
     pairs : sequence of (p, q)
@@ -103,7 +106,9 @@ def run_loop(
     for p, q in pairs:
         if not 0 < p < q:
             raise ValueError(f"pairs must satisfy 0 < p < q, got p={p}, q={q}")
-    pruner = Pruner(model, amount=method.amount, scope=scope, select=select)
+    pruner = Pruner(
+        model, amount=method.amount, scope=scope, select=select, exclude=exclude, floor=floor, compat=compat
+    )
     return _Loop(
         model=model,
         pruner=pruner,
@@ -173,6 +178,7 @@ class _Loop:
     def iterate(self, state: LoopState) -> IterationRecord:
         iteration = state["iteration"]
         self.pruner.masks = unpack(state["masks"], self.pruner.weights())
+        self.pruner.steps = iteration
         last = iteration == self.iterations
         reference = None if self.dense is None or last else self.result(self.dense)
         rng.restore(state["rng"])

@@ -88,18 +88,17 @@ class HeldMasks:
         counts = {name: int((~masks[name] & (weight != 0)).sum()) for name, weight in self.weights().items()}
         return {name: count for name, count in counts.items() if count}
 
-    def attach(self, optimizer: Optimizer) -> None:
-        """Hold the masks through every step of `optimizer` instead of the previous one's.
+    def attach(self, *optimizers: Optimizer) -> None:
+        """Hold the masks through every step of `optimizers` instead of the previous ones'.
 
         Gradients are masked before a step, so that moments and norms see live weights only; weights are masked after
         it, because momentum and weight decay move weights that have no gradient.
         """
         self.detach()
         self.apply()
-        self._handles = [
-            optimizer.register_step_pre_hook(self._before_step),
-            optimizer.register_step_post_hook(self._after_step),
-        ]
+        for optimizer in optimizers:
+            self._handles.append(optimizer.register_step_pre_hook(self._before_step))
+            self._handles.append(optimizer.register_step_post_hook(self._after_step))
 
     def detach(self) -> None:
         """Remove the hooks, if there are any."""

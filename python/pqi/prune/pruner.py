@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from pqi.prune.amount import SAP, Amount, check_exponents
+from pqi.prune.compat import rule_of
+from pqi.prune.floor import NONE, Floors, check_floors
 from pqi.prune.masks import HeldMasks, pack, unpack
-from pqi.prune.measure import index_pairs, measure, require_finite
+from pqi.prune.measure import index_pairs, measure
 from pqi.prune.records import GroupReport, GroupStats, IndexAt, StepReport
 from pqi.prune.rewind import Snapshot
+from pqi.prune.rule import Rule, Situation, checked_ranking
 from pqi.prune.scope import Batch, Scope, divide
-from pqi.prune.select import Select, prunable
+from pqi.prune.select import Pick, Select, prunable, unwrapped
+from pqi.prune.zeros import masks_from_zeros
 
 PAPER = SAP()
 
@@ -25,16 +30,26 @@ class Pruner:
     Parameters
     ----------
     model : torch.nn.Module
-        At its initial weights: parameters and buffers are copied now, for `rewind`. Nothing is added to it.
+        At its initial weights: parameters and buffers are copied now, for `rewind`. Nothing is added to it. Wrappers of
+        ``torch.compile`` and ``DistributedDataParallel`` are looked through.
     optimizer : torch.optim.Optimizer or None
         Attached at once if given, see `attach`.
     amount : Amount
-        How many weights a group loses per step: `SAP` or `Fraction`.
-    scope : {"neuron", "layer", "global"} or callable
-        Groups that are measured and pruned apart.
-    select : callable, sequence of str or None
-        Prunable parameters: ``select(name, parameter) -> bool``, their names, or None for all weights with more than
-        one axis, never biases or normalisation parameters (see `pqi.prune.select.prunable`).
+        How many weights a group loses per step: `SAP`, `Fraction` or `Target`.
+    scope : {"neuron", "layer", "global"}, mapping or callable
+        Groups that are measured and pruned apart; ``{"body": "encoder.*", "rest": "*"}`` makes groups of one's own from
+        patterns of names (see `pqi.prune.scope.divide`).
+    select : callable, sequence or None
+        Prunable parameters: ``select(name, parameter) -> bool``, a sequence of names, patterns and module types, or
+        None for all weights with more than one axis, never biases or normalisation parameters (see
+        `pqi.prune.select.prunable`).
+    exclude : sequence
+        Names, patterns and module types to leave out of the selection.
+    floor : Floor or mapping of str to Floor
+        The least that every group keeps and, where a group spans several tensors, every tensor of it; or floors by
+        patterns of group and tensor names, of which the first that fits counts.
+    compat : {"published"} or None
+        Prune by the rule of the paper's published code instead of the paper's (see `pqi.prune.compat`).
 
     Attributes
     ----------
@@ -44,11 +59,16 @@ class Pruner:
         The groups of `scope`.
     initial : Snapshot
         What `rewind` goes back to.
+    steps : int
+        Pruning steps taken so far, which amounts that follow a schedule (`Target`) go by.
 
     Raises
     ------
     ValueError
-        If the scope is unknown, a selected name is unknown, or nothing is prunable.
+        If the scope is unknown or does not fit the weights, a selected or excluded name is unknown, nothing is
+        prunable, or a floor fits no group and no tensor.
+    TypeError
+        If `compat` does not know the amount.
 
     Examples
     --------
@@ -77,11 +97,18 @@ class Pruner:
         amount: Amount = PAPER,
         scope: Scope = "global",
         select: Select = None,
+        exclude: Sequence[Pick] = (),
+        floor: Floors = NONE,
+        compat: Literal["published"] | None = None,
     ) -> None:
-        self.model = model
+        self.model = model = unwrapped(model)
         self.amount = amount
-        self._weights = prunable(model, select)
+        self._weights = prunable(model, select, exclude)
         self.batches = divide(self._weights, scope)
+        self._floor, self._compat = floor, compat
+        self._rule()
+        check_floors(floor, self.batches)
+        self.steps = 0
         self.initial = Snapshot.of(model)
         self._held = HeldMasks(model, [weight.name for weight in self._weights])
         if optimizer is not None:
@@ -118,12 +145,12 @@ class Pruner:
         """Return the prunable parameters by name."""
         return self._held.weights()
 
-    def attach(self, optimizer: Optimizer) -> None:
-        """Hold the masks through the steps of `optimizer`, and no longer through the previous one's.
+    def attach(self, *optimizers: Optimizer) -> None:
+        """Hold the masks through the steps of `optimizers`, and no longer through the previous ones'.
 
         Weights are zeroed now and after every step, gradients before it; see `mask_gradients` for clipping.
         """
-        self._held.attach(optimizer)
+        self._held.attach(*optimizers)
 
     def detach(self) -> None:
         """Leave the optimizer; the masks stay, but nothing holds them."""
@@ -166,6 +193,31 @@ class Pruner:
         (batch,) = divide(self._weights, "global")
         return index_pairs(batch, self.weights(), self.masks, pairs)
 
+    def plan(self) -> list[GroupReport]:
+        """What `step` would report, without pruning: index, bound and suggested count of every group.
+
+        Returns
+        -------
+        list of GroupReport
+            ``pruned`` is the count that a step would take (with ``compat="published"``, unless there are ties).
+
+        Raises
+        ------
+        ValueError
+            If a live weight is NaN or infinite; the message names the tensor.
+
+        Examples
+        --------
+        >>> model = torch.nn.Linear(4, 2, bias=False)
+        >>> with torch.no_grad():
+        ...     _ = model.weight.copy_(torch.tensor([[1.0, 1.0, 1.0, 1.0], [4.0, 1.0, 0.0, 0.0]]))
+        >>> for group in Pruner(model, scope="neuron").plan():
+        ...     print(group.name, group.live, round(group.index, 4), group.pruned)
+        weight[0] 4 0.0 0
+        weight[1] 4 0.55 2
+        """
+        return [group for groups in self._planned() for group in groups]
+
     def step(self, *, rank_by: Mapping[str, Tensor] | None = None) -> StepReport:
         """Measure the weights, let the amount decide and prune the smallest magnitudes, group by group.
 
@@ -190,38 +242,76 @@ class Pruner:
             message names the tensor.
         """
         masks = self.masks
-        ranking = self.weights() if rank_by is None else self._ranking(rank_by)
-        planned = [(batch, self._planned(batch)) for batch in self.batches]
-        for batch, groups in planned:
+        ranking = self.weights() if rank_by is None else checked_ranking(rank_by, self.weights(), masks)
+        rule, reports = self._rule(), list[GroupReport]()
+        for batch, groups in zip(self.batches, self._planned(), strict=True):
+            done = groups
             if any(group.pruned for group in groups):
-                masks.update(batch.keep(ranking, masks, [group.live - group.pruned for group in groups]))
+                kept, done = rule.prune(batch, groups, ranking, masks)
+                masks.update(kept)
+            reports += done
         self.masks = masks
         self.apply()
-        reports = tuple(group for _, groups in planned for group in groups)
+        self.steps += 1
         pruned = sum(group.pruned for group in reports)
-        return StepReport(groups=reports, pruned=pruned, remaining=self.remaining, total=self.total)
+        return StepReport(groups=tuple(reports), pruned=pruned, remaining=self.remaining, total=self.total)
 
     def rewind(self) -> None:
         """Go back to the initial parameters and buffers, pruned weights at zero, and drop the gradients."""
         self.initial.restore(self.model)
         self.apply()
 
-    def state_dict(self) -> dict[str, dict[str, Tensor]]:
-        """Packed masks and initial values: tensors only, so that ``torch.load`` may be told ``weights_only``."""
-        return {"masks": pack(self.masks), "initial": dict(self.initial.tensors)}
+    def adopt_zeros(self, checkpoint: Mapping[str, Tensor] | None = None) -> None:
+        """Take the masks from the zeros of a pruned checkpoint, instead of the present ones; every zero is pruned.
+
+        Parameters
+        ----------
+        checkpoint : mapping of str to torch.Tensor or None
+            A ``state_dict``, also one with the masks of ``torch.nn.utils.prune``; None takes the model's own weights.
+            Its values are not loaded.
+
+        Raises
+        ------
+        ValueError
+            If a prunable weight is missing or has another shape; nothing changes then.
+        """
+        self.masks = masks_from_zeros(self.model, self.weights(), checkpoint)
+        self.apply()
+
+    def finish(self) -> nn.Module:
+        """Make the pruning permanent: zero the pruned weights, let go of the optimizers and return the model.
+
+        The model is as plain as it was; its zeros are in its weights, and nothing holds them any longer.
+        """
+        self.apply()
+        self.detach()
+        return self.model
+
+    def state_dict(self, *, initial: bool = True) -> dict[str, dict[str, Tensor]]:
+        """Packed masks, number of steps and initial values (unless told not to), to be saved or loaded.
+
+        Tensors only, so that ``torch.load`` may be told ``weights_only``; see `save_pruner` for safetensors.
+        """
+        state = {"masks": pack(self.masks), "progress": {"steps": torch.tensor(self.steps)}}
+        return {**state, "initial": dict(self.initial.tensors)} if initial else state
 
     def load_state_dict(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Take over masks and initial values, and zero the pruned weights.
+        """Take over masks, number of steps and initial values, and zero the pruned weights.
+
+        A state without initial values leaves the present ones.
 
         Raises
         ------
         ValueError
             If names, shapes or dtypes are not those of the model; nothing changes then.
         """
-        initial = Snapshot(dict(state["initial"]))
+        if "masks" not in state:
+            raise ValueError(f"state must hold 'masks', got {sorted(state)}")
+        initial = Snapshot(dict(state["initial"])) if "initial" in state else self.initial
         initial.check(self.model)
         self.masks = unpack(state["masks"], self.weights())
         self.initial = initial
+        self.steps = int(state.get("progress", {}).get("steps", torch.tensor(0)))
         self.apply()
 
     def _measured(self, batch: Batch, p: float | None = None, q: float | None = None) -> list[GroupStats]:
@@ -229,23 +319,9 @@ class Pruner:
         check_exponents(p, q)
         return measure(batch, self.weights(), self.masks, p=p, q=q, eta=self.amount.eta)
 
-    def _planned(self, batch: Batch) -> list[GroupReport]:
-        reports = []
-        for group in self._measured(batch):
-            quota = self.amount.quota(group)
-            pruned = min(max(quota.count, 0), group.live)
-            values: dict[str, Any] = vars(group)
-            reports.append(GroupReport(**values, ratio=quota.ratio, clamped=quota.clamped, pruned=pruned))
-        return reports
+    def _planned(self) -> list[list[GroupReport]]:
+        stats = [self._measured(batch) for batch in self.batches]
+        return self._rule().plan(Situation(self.batches, stats, self.masks, self.steps))
 
-    def _ranking(self, rank_by: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        masks, ranking = self.masks, {}
-        for name, weight in self.weights().items():
-            if name not in rank_by:
-                raise ValueError(f"rank_by must hold every prunable weight, got none for {name!r}")
-            if rank_by[name].shape != weight.shape:
-                shapes = f"{tuple(weight.shape)}, got {tuple(rank_by[name].shape)}"
-                raise ValueError(f"rank_by[{name!r}] must have the weight's shape {shapes}")
-            ranking[name] = rank_by[name].to(weight.device)
-            require_finite(name, ranking[name], masks[name])
-        return ranking
+    def _rule(self) -> Rule:
+        return rule_of(self.amount, self._floor, self._compat)

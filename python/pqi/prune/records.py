@@ -53,11 +53,14 @@ class GroupReport(GroupStats):
         Whether the suggested share exceeded the largest one allowed (beta).
     pruned : int
         Weights pruned by the step, at most ``live``.
+    floored : bool
+        Whether a floor kept weights that the amount asked for.
     """
 
     ratio: float
     clamped: bool
     pruned: int
+    floored: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
