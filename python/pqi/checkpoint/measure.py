@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import pqi
+from pqi.checkpoint.element import ElementType
 from pqi.checkpoint.stored import StoredTensor
+
+if TYPE_CHECKING:
+    from pqi._histogram import Histogram
 
 Pair = tuple[float, float]
 
 DEFAULT_PAIRS: tuple[Pair, ...] = ((0.5, 1.0), (1.0, 2.0))
 DEFAULT_WORKSPACE = 2 << 30
+COUNTED_FROM = 1 << 20
+"""From here on the bits of a histogram's measures are those of the array functions."""
 MOST_UNITS = 1 << 22
 """Tensors with more output units get no spread: it has to hold one index for each."""
 
@@ -71,31 +79,93 @@ class Settings:
             raise ValueError(f"workspace must be >= 0, got {self.workspace}")
 
 
+class Vector:
+    """Tensors as one vector, measured one by one and, in the end, together; each is read once where that is possible.
+
+    From `COUNTED_FROM` entries of a one- or two-byte type all measures follow from its histogram, and those of tensors
+    add up to that of the vector. Other vectors are read anew.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tensors: list[StoredTensor] = []
+        self._parts: list[Measures] = []
+        self._counted: dict[str, Histogram] = {}
+
+    @property
+    def tensors(self) -> Sequence[StoredTensor]:
+        """What was added."""
+        return self._tensors
+
+    def add(self, tensor: StoredTensor) -> Measures:
+        """Measure a tensor and make it a part of the vector."""
+        found, histogram = _measure(tensor, self._settings)
+        self._tensors.append(tensor)
+        self._parts.append(found)
+        if histogram is not None:
+            self._counted[tensor.name] = histogram
+        return found
+
+    def measure(self) -> Measures | None:
+        """Measure the vector; None if it is empty."""
+        if len(self._tensors) < 2:
+            return self._parts[0] if self._parts else None
+        count = sum(tensor.count for tensor in self._tensors)
+        if len({tensor.element for tensor in self._tensors}) == 1 and _is_counted(self._tensors[0].element, count):
+            return _from_histogram(self._histogram(), self._settings)
+        return self._read_anew(count)
+
+    def _histogram(self) -> Histogram:
+        rest = [tensor.array() for tensor in self._tensors if tensor.name not in self._counted]
+        histograms = [*self._counted.values(), *([pqi.histogram(pqi.pooled(rest))] if rest else [])]
+        return functools.reduce(operator.add, histograms)
+
+    def _read_anew(self, count: int) -> Measures:
+        x = pqi.pooled([tensor.array() for tensor in self._tensors])
+        return Measures(
+            zeros=sum(part.zeros for part in self._parts),
+            max=float(np.max([part.max for part in self._parts])),
+            mean=_mean(x),
+            gini=float(pqi.gini(x)) if gini_workspace(self._tensors) <= self._settings.workspace else None,
+            pairs=_results(self._settings, _indices(functools.partial(pqi.index_grid, x), self._settings.pairs), count),
+        )
+
+
 def measure(tensor: StoredTensor, settings: Settings) -> Measures:
     """Measure one tensor; it must be measurable and hold at least one element."""
+    return _measure(tensor, settings)[0]
+
+
+def _measure(tensor: StoredTensor, settings: Settings) -> tuple[Measures, Histogram | None]:
     x = tensor.array()
+    if _is_counted(tensor.element, tensor.count):
+        histogram = pqi.histogram(x)
+        return _from_histogram(histogram, settings), histogram
     (p, q), *others = settings.pairs
-    grid = _indices(x, others)
+    grid_of = functools.partial(pqi.index_grid, x)
+    grid = _indices(grid_of, others)
     if gini_workspace([tensor]) <= settings.workspace:
         found = pqi.summary(x, p, q)
         grid[p, q] = float(found.index)
         zeros, largest, mean, gini = int(found.zeros), float(found.max), float(found.mean), float(found.gini)
     else:
-        grid |= _indices(x, [(p, q)])
+        grid |= _indices(grid_of, [(p, q)])
         zeros, largest, mean, gini = _zeros(tensor), float(pqi.topk_threshold(x, 1)), _mean(x), None
-    return Measures(zeros, largest, mean, gini, _results(settings, grid, tensor.count))
+    return Measures(zeros, largest, mean, gini, _results(settings, grid, tensor.count)), None
 
 
-def measure_pooled(tensors: Sequence[StoredTensor], parts: Sequence[Measures], settings: Settings) -> Measures:
-    """Measure tensors as one vector, in their order; `parts` are the measures of each."""
-    x = pqi.pooled([tensor.array() for tensor in tensors])
+def _from_histogram(histogram: Histogram, settings: Settings) -> Measures:
     return Measures(
-        zeros=sum(part.zeros for part in parts),
-        max=float(np.max([part.max for part in parts])),
-        mean=_mean(x),
-        gini=float(pqi.gini(x)) if gini_workspace(tensors) <= settings.workspace else None,
-        pairs=_results(settings, _indices(x, settings.pairs), sum(tensor.count for tensor in tensors)),
+        zeros=histogram.zeros,
+        max=histogram.max,
+        mean=histogram.mean,
+        gini=histogram.gini(),
+        pairs=_results(settings, _indices(histogram.index_grid, settings.pairs), histogram.live),
     )
+
+
+def _is_counted(element: ElementType, count: int) -> bool:
+    return element.itemsize <= 2 and count >= COUNTED_FROM
 
 
 def spread(tensor: StoredTensor, settings: Settings) -> Spread | None:
@@ -118,12 +188,12 @@ def gini_workspace(tensors: Sequence[StoredTensor]) -> int:
     return count * (8 if widest == 8 else 2)
 
 
-def _indices(x: Any, pairs: Sequence[Pair]) -> dict[Pair, float]:
-    """Return the index at every pair, from one read."""
+def _indices(grid_of: Callable[..., Any], pairs: Sequence[Pair]) -> dict[Pair, float]:
+    """Return the index at every pair, from one call of ``index_grid``."""
     if not pairs:
         return {}
     rows, columns = (sorted(set(exponents)) for exponents in zip(*pairs, strict=True))
-    grid = np.asarray(pqi.index_grid(x, rows, columns))
+    grid = np.asarray(grid_of(rows, columns))
     return {(p, q): float(grid[rows.index(p), columns.index(q)]) for p, q in pairs}
 
 

@@ -15,9 +15,9 @@ from pqi.checkpoint.measure import (
     Pair,
     Settings,
     Spread,
+    Vector,
     gini_workspace,
     measure,
-    measure_pooled,
     spread,
 )
 from pqi.checkpoint.reading import open_checkpoint
@@ -106,21 +106,18 @@ def scan(
 def scan_checkpoint(checkpoint: Checkpoint, settings: Settings, selection: Selection, on_advance: Advance) -> Report:
     """Measure the selected tensors of a checkpoint."""
     reports: list[TensorReport] = []
-    pool: list[tuple[StoredTensor, Measures]] = []
+    prunable = Vector(settings)
     seen: dict[object, TensorReport] = {}
     for tensor in checkpoint.tensors:
         if tensor.name not in selection:
             continue
         twin = seen.get(tensor.identity) if tensor.identity is not None else None
-        report = _again(tensor, twin) if twin is not None else _first(tensor, settings)
+        report = _again(tensor, twin) if twin is not None else _first(tensor, settings, prunable)
         if twin is None:
             on_advance(tensor.nbytes)
             seen[tensor.identity] = report
         reports.append(report)
-        if report.prunable and report.measures is not None:
-            pool.append((tensor, report.measures))
-    total = _total(pool, settings)
-    on_advance(total.nbytes)
+    total = _total(prunable)
     return Report(
         checkpoint.path,
         checkpoint.format,
@@ -135,13 +132,15 @@ def scan_checkpoint(checkpoint: Checkpoint, settings: Settings, selection: Selec
 def work(checkpoint: Checkpoint, selection: Selection) -> int:
     """Bytes that `scan_checkpoint` reports to have advanced in the end."""
     distinct = {tensor.identity or tensor.name: tensor for tensor in checkpoint.tensors if tensor.name in selection}
-    return sum(tensor.nbytes * (1 + tensor.prunable) for tensor in distinct.values())
+    return sum(tensor.nbytes for tensor in distinct.values())
 
 
-def _first(tensor: StoredTensor, settings: Settings) -> TensorReport:
+def _first(tensor: StoredTensor, settings: Settings, prunable: Vector) -> TensorReport:
     measurable = tensor.element.measurable and tensor.count > 0
     note = "" if measurable else "empty" if tensor.count == 0 else "type without measures"
-    measures = measure(tensor, settings) if measurable else None
+    measures = None
+    if measurable:
+        measures = prunable.add(tensor) if tensor.prunable else measure(tensor, settings)
     if measures is not None and measures.gini is None:
         note = f"Gini would take {gini_workspace([tensor]):,} bytes"
     units = None
@@ -170,9 +169,7 @@ def _describe(
     )
 
 
-def _total(pool: Sequence[tuple[StoredTensor, Measures]], settings: Settings) -> Total:
-    tensors, parts = [tensor for tensor, _ in pool], [measures for _, measures in pool]
+def _total(prunable: Vector) -> Total:
+    tensors = prunable.tensors
     count, nbytes = sum(tensor.count for tensor in tensors), sum(tensor.nbytes for tensor in tensors)
-    if len(pool) == 1:
-        return Total(1, count, nbytes, parts[0])
-    return Total(len(pool), count, nbytes, measure_pooled(tensors, parts, settings) if pool else None)
+    return Total(len(tensors), count, nbytes, prunable.measure())

@@ -106,7 +106,7 @@ class Checkpoint:
 
 def refuse(path: Path, reason: str) -> NoReturn:
     """Raise the error of a damaged or hostile file."""
-    raise ValueError(f"{shown(str(path))}: {reason}")
+    raise ValueError(f"{shown(path, longest=4096)}: {reason}")
 
 
 def shown(text: object, longest: int = 80) -> str:

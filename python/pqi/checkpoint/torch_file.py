@@ -89,9 +89,9 @@ def read_torch(path: Path) -> Checkpoint:
     archive = open_archive(path)
     root, pickle = _pickle_of(archive)
     try:
-        content = read_pickle(pickle, lambda symbol: _check_symbol(path, symbol))
-    except RecursionError:
-        refuse(path, "the pickle must not nest so deep")
+        content = read_pickle(pickle, _check_symbol)
+    except ValueError as error:
+        refuse(path, str(error))
     reader = _Reader(archive, root)
     tensors = []
     for name, found in _walk(path, content):
@@ -120,9 +120,9 @@ def _pickle_of(archive: Archive) -> tuple[str, bytes]:
     return root, archive.bytes_of(member).tobytes()
 
 
-def _check_symbol(path: Path, symbol: Symbol) -> None:
+def _check_symbol(symbol: Symbol) -> None:
     if symbol.name not in HARMLESS.get(symbol.module, ()):
-        refuse(path, f"the pickle refers to {shown(symbol)}, which no state dict needs; nothing was run")
+        raise ValueError(f"the pickle refers to {shown(symbol)}, which no state dict needs; nothing was run")
 
 
 def _walk(path: Path, content: Any) -> Iterator[tuple[str, Found]]:

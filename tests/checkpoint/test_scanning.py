@@ -1,0 +1,145 @@
+"""`pqi.scan`: totals, selections, and what it costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import pqi
+from checkpoint.files import GOOD, put, safetensors
+
+RNG = np.random.default_rng(0)
+PAIRS = [(0.5, 1.0), (1.0, 2.0), (0.3, 1.5)]
+
+
+def weights(**arrays: Any) -> bytes:
+    """Return a safetensors file of arrays; bfloat16 if they are."""
+    names = {"float32": "F32", "bfloat16": "BF16", "float64": "F64", "int64": "I64", "bool": "BOOL"}
+    header, data = {}, b""
+    for name, values in arrays.items():
+        begin, data = len(data), data + values.tobytes()
+        header[name] = {
+            "dtype": names[values.dtype.name],
+            "shape": list(values.shape),
+            "data_offsets": [begin, len(data)],
+        }
+    return safetensors(header, data)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
+def test_the_total_is_the_vector_of_all_prunable_tensors(dtype: Any, tmp_path: Path) -> None:
+    a, b = (RNG.normal(size=shape).astype(dtype) for shape in ((1100, 1000), (30, 4, 3)))
+    b[0] = 0
+    report = pqi.scan(put(tmp_path, "m.safetensors", weights(a=a, b=b, bias=np.ones(9, np.float32))), pairs=PAIRS)
+    whole, total = pqi.pooled([a, b]), report.total.measures
+    assert total is not None
+    assert (report.total.tensors, report.total.d) == (2, a.size + b.size)
+    assert total.gini == pqi.gini(whole)
+    assert (total.zeros, total.max) == (12, float(pqi.summary(whole).max))
+    assert total.mean == pqi.power_means(whole, [1])[0]
+    for pair in total.pairs:
+        assert pair.index == pqi.index(whole, pair.p, pair.q)
+        assert pair.bound == pqi.retained_bound(whole, pair.p, pair.q)
+        assert pair.keep == pair.bound / report.total.d
+
+
+def test_what_is_prunable(tmp_path: Path) -> None:
+    content = weights(
+        w=np.ones((2, 3), np.float32),
+        bias=np.ones(3, np.float32),
+        positions=np.ones((1, 5), np.int64),
+        mask=np.ones((2, 2), np.bool_),
+        empty=np.ones((0, 3), np.float32),
+        **{"optimizer.w": np.ones((2, 3), np.float32)},
+    )
+    report = pqi.scan(put(tmp_path, "m.safetensors", content))
+    assert [tensor.name for tensor in report.tensors if tensor.prunable] == ["w"]
+    assert len(report.tensors) == 6
+
+
+def test_spread_over_units(tmp_path: Path) -> None:
+    w = RNG.normal(size=(9, 4, 3)).astype(np.float32)
+    w[3] = 0
+    report = pqi.scan(put(tmp_path, "m.safetensors", weights(w=w)))
+    values = pqi.index(np.delete(w, 3, axis=0), axis=(1, 2))
+    found = report.tensors[0].spread
+    assert found is not None
+    assert (found.units, found.min, found.median, found.max) == (9, values.min(), np.median(values), values.max())
+    assert pqi.scan(report.path, spread=False).tensors[0].spread is None
+
+
+def test_selection_by_patterns(tmp_path: Path) -> None:
+    one = np.ones((2, 2), np.float32)
+    path = put(tmp_path, "m.safetensors", weights(**{"a.w": one, "a.v": one, "b.w": one}))
+    names = [tensor.name for tensor in pqi.scan(path, include=["a.*", "b.*"], exclude=["*.v"]).tensors]
+    assert names == ["a.w", "b.w"]
+    assert pqi.scan(path, include=["none"]).total.measures is None
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_undefined_measures_are_nan_and_null(value: float, tmp_path: Path) -> None:
+    path = put(tmp_path, "m.safetensors", weights(w=np.full((2, 2), value, np.float32)))
+    report = pqi.scan(path)
+    measures = report.tensors[0].measures
+    assert measures is not None
+    assert measures.gini is not None
+    assert np.isnan([measures.pairs[0].index, measures.pairs[0].keep, measures.gini]).all()
+    assert report.to_dict()["tensors"][0]["pairs"][0]["index"] is None
+    assert report.tensors[0].spread is None
+
+
+def test_gini_is_left_out_where_its_workspace_is_too_large(tmp_path: Path) -> None:
+    a, b = RNG.normal(size=(40, 30)).astype(np.float32), RNG.normal(size=(4, 3)).astype(ml_dtypes.bfloat16)
+    a[0, :5] = -0.0
+    path = put(tmp_path, "m.safetensors", weights(a=a, b=b))
+    report, exact = pqi.scan(path, workspace=2399), pqi.scan(path, workspace=2 * 1212)
+    found, whole = report.tensors[0].measures, exact.tensors[0].measures
+    assert found is not None
+    assert whole is not None
+    assert found.gini is None
+    assert (found.zeros, found.max, found.mean, found.pairs) == (whole.zeros, whole.max, whole.mean, whole.pairs)
+    assert report.tensors[0].note == "Gini would take 2,400 bytes"
+    assert report.total.measures is not None
+    assert report.total.measures.gini is None
+    assert exact.total.measures is not None
+    assert exact.total.measures.gini == pqi.gini(pqi.pooled([a, b]))
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"pairs": []}, "at least one"), ({"pairs": [(1, 0.5)]}, "0 < p < q"), ({"workspace": -1}, "workspace")],
+)
+def test_wrong_options(options: Any, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=reason):
+        pqi.scan(put(tmp_path, "m.npy", GOOD["good.npy"]), **options)
+
+
+def test_progress_adds_up(tmp_path: Path) -> None:
+    from pqi.checkpoint.reading import open_checkpoint
+    from pqi.checkpoint.scanning import Selection, work
+
+    for name, content in GOOD.items():
+        path = put(tmp_path, name, content)
+        done: list[int] = []
+        pqi.scan(path, on_advance=done.append)
+        assert sum(done) == work(open_checkpoint(path), Selection()) > 0
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_no_other_library_is_imported(name: str, tmp_path: Path) -> None:
+    path = put(tmp_path, name, GOOD[name])
+    code = "import sys, pqi; pqi.scan(sys.argv[1]); print({'torch', 'ml_dtypes', 'safetensors'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
+
+
+def test_pqi_alone_does_not_import_checkpoints() -> None:
+    code = "import sys, pqi; assert not [m for m in sys.modules if 'checkpoint' in m]; pqi.scan; pqi.nothing"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "has no attribute 'nothing'" in found.stderr
