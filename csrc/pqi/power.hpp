@@ -89,17 +89,18 @@ PQI_HD float root_residual(float x, float s) {
 }
 
 // √a + √b of two floats as sum + low to 1e-14, in float operations alone: a quarter of what two double roots cost. For
-// magnitudes within 2^±100 of 1. The residuals' quotients by 2s share one division, (r_a·s_b + r_b·s_a) / (2·s_a·s_b);
-// the factor 2^25 keeps the products of small residuals normal, and 2^-60 keeps zeros out of the denominator (it is
-// lost on any root that matters).
+// magnitudes within 2^-68 … 2^100, which scale_of brings the data near. The residuals' quotients by 2s share one
+// division, (r_a·s_b + r_b·s_a) / (2·s_a·s_b); 2^-50 keeps zeros out of the denominator (it is lost on any root that
+// matters). The larger root is found by its bits, which every instruction set compares in one operation.
 struct RootPair {
   float sum, low;
 };
 PQI_HD RootPair root_pair(float a, float b) {
-  const float sa = float_root(a), sb = float_root(b), da = sa + 0x1p-60f, db = sb + 0x1p-60f;
-  const float ta = da * 0x1p25f, tb = db * 0x1p25f;
-  const float correction = (root_residual(a, sa) * tb + root_residual(b, sb) * ta) / ((da + da) * tb);
-  const float sum = sa + sb, part = sum - sa, rounding = (sa - (sum - part)) + (sb - part);
+  const float sa = float_root(a), sb = float_root(b), da = sa + 0x1p-50f, db = sb + 0x1p-50f;
+  const float correction = (root_residual(a, sa) * db + root_residual(b, sb) * da) / ((da + da) * db);
+  const uint32_t ia = bits_as<uint32_t>(sa), ib = bits_as<uint32_t>(sb);
+  const float larger = bits_as<float>(ia > ib ? ia : ib), smaller = bits_as<float>(ia > ib ? ib : ia);
+  const float sum = sa + sb, rounding = smaller - (sum - larger);
   return {sum, rounding + correction};
 }
 

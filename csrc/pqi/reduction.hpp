@@ -127,7 +127,11 @@ PQI_HD PowerKind power_kind(double r) {
 inline constexpr double widest_float_exponent = 3.5;
 
 // Exponents ½, 1, 2: elements are multiplied by 2^−scale in their own type, so the scale stops where that power does.
-PQI_HD int scale_of(float, int binade) { return binade < -126 ? -126 : (binade > 126 ? 126 : binade); }
+// Floats are brought to 2^20 rather than 1: the small parts that root_pair computes with stay normal numbers longer.
+PQI_HD int scale_of(float, int binade) {
+  const int scale = binade - 20;
+  return scale < -126 ? -126 : scale;
+}
 PQI_HD int scale_of(double, int binade) { return binade < -1000 ? -1000 : (binade > 1000 ? 1000 : binade); }
 
 // float64 (and float32 beyond 3.5): a chunk keeps the pivot's scale while its largest magnitude is this near. With
