@@ -11,7 +11,8 @@ from prune.networks import normalised, same
 
 
 def state():
-    return LoopState(iteration=1, iterations=3, masks=pack(Pruner(normalised()).masks), rng=rng.capture())
+    masks = pack(Pruner(normalised()).masks)
+    return LoopState(iteration=1, iterations=3, masks=masks, rng=rng.capture(), indices=[0.25], stopped="collapse")
 
 
 def test_a_state_survives_a_safe_file():
@@ -23,6 +24,7 @@ def test_a_state_survives_a_safe_file():
     assert found.keys() == kept.keys()
     assert same(found["masks"], kept["masks"])
     assert found["rng"]["python"] == kept["rng"]["python"]
+    assert (found["indices"], found["stopped"]) == ([0.25], "collapse")
 
 
 def test_masks_take_one_bit_per_weight():

@@ -1,5 +1,6 @@
 """Pruning steered by the PQ Index, in any training loop (needs the ``torch`` extra)."""
 
+from pqi.prune.advice import Advice, StopAt, Turn, advise
 from pqi.prune.amount import SAP, Amount, Fraction, Quota
 from pqi.prune.floor import Floor
 from pqi.prune.loop import Evaluate, Train, run_loop
@@ -25,6 +26,7 @@ __all__ = [
     "METHODS",
     "SAP",
     "SCOPES",
+    "Advice",
     "Amount",
     "Batch",
     "Evaluate",
@@ -44,9 +46,12 @@ __all__ = [
     "Quota",
     "Snapshot",
     "StepReport",
+    "StopAt",
     "Storage",
     "Target",
     "Train",
+    "Turn",
+    "advise",
     "load_pruner",
     "run_loop",
     "save_pruner",

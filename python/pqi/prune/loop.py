@@ -9,12 +9,13 @@ the iteration number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from torch import nn
 
 from pqi.prune import rng
+from pqi.prune.advice import StopAt, advise
 from pqi.prune.floor import NONE, Floors
 from pqi.prune.masks import pack, unpack
 from pqi.prune.methods import Method
@@ -60,13 +61,14 @@ def run_loop(
     splits: Sequence[str] = ("validation", "test"),
     pairs: Sequence[tuple[float, float]] = ((0.5, 1.0), (1.0, 2.0)),
     storage: Storage | None = None,
+    stop_at: StopAt = "never",
 ) -> Iterator[IterationRecord]:
     """Train, prune and rewind `iterations` times, then train once more (Algorithm 1).
 
     Iteration t rewinds to the initial weights under the mask m_t, trains, evaluates the retrained weights, prunes to
-    m_{t+1} and evaluates the pruned weights without retraining; the last iteration, t = `iterations`, only trains. The
-    run advances as the iterator is consumed; stop by breaking off. Afterwards `model` holds the final retrained
-    weights, also when a finished run is opened again.
+    m_{t+1} and evaluates the pruned weights without retraining; the last iteration, t = `iterations` or the one that
+    reaches `stop_at`, only trains. The run advances as the iterator is consumed; stop by breaking off. Afterwards
+    `model` holds the final retrained weights, also when a finished run is opened again.
 
     Parameters
     ----------
@@ -87,6 +89,8 @@ def run_loop(
         Exponents at which the index of all weights is recorded, from one read, besides the method's own.
     storage : Storage or None
         Where to keep and resume the run; None keeps nothing.
+    stop_at : {"collapse", "underfit", "never"}
+        End the run with the iteration whose retrained index confirms that phase, see `pqi.prune.advise`.
 
     Yields
     ------
@@ -96,8 +100,8 @@ def run_loop(
     Raises
     ------
     ValueError
-        For bad arguments, before any work; for a stored run of another length; for a weight that training made NaN or
-        infinite.
+        For bad arguments, before any work; for a stored run of another length or one that stopped for another phase;
+        for a weight that training made NaN or infinite.
     RuntimeError
         If `train` left a pruned weight non-zero.
     """
@@ -106,6 +110,7 @@ def run_loop(
     for p, q in pairs:
         if not 0 < p < q:
             raise ValueError(f"pairs must satisfy 0 < p < q, got p={p}, q={q}")
+    advise([]).stops(stop_at)  # refuses an unknown phase
     pruner = Pruner(
         model, amount=method.amount, scope=scope, select=select, exclude=exclude, floor=floor, compat=compat
     )
@@ -119,6 +124,7 @@ def run_loop(
         splits=tuple(splits),
         pairs=tuple(pairs),
         storage=Memory() if storage is None else storage,
+        stop_at=stop_at,
     ).run()
 
 
@@ -135,12 +141,14 @@ class _Loop:
     splits: tuple[str, ...]
     pairs: tuple[tuple[float, float], ...]
     storage: Storage
+    stop_at: StopAt
     dense: Snapshot | None = None
+    indices: list[float] = field(default_factory=list)
 
     def run(self) -> Iterator[IterationRecord]:
         state = self.storage.load_last()
         state = self.start() if state is None else self.resume(state)
-        while state["iteration"] <= self.iterations:
+        while not self.finished(state):
             record = self.iterate(state)
             state = self.state(state["iteration"] + 1)
             self.storage.save(record, state)
@@ -154,13 +162,19 @@ class _Loop:
         if state["iterations"] != self.iterations:
             raise ValueError(f"iterations must be {state['iterations']}, as in the stored run, got {self.iterations}")
         self.pruner.initial = self.load("initial")
+        self.indices = list(state["indices"])
         if self.ranks_dense and state["iteration"] > 0:
             self.dense = self.load("dense")
-        if state["iteration"] > self.iterations:
+        if self.finished(state):
+            if state["stopped"] not in (None, self.stop_at):
+                raise ValueError(f"stop_at must be {state['stopped']!r}, as in the stored run, got {self.stop_at!r}")
             self.load("final").restore(self.model)
             self.pruner.masks = unpack(state["masks"], self.pruner.weights())
             rng.restore(state["rng"])
         return state
+
+    def finished(self, state: LoopState) -> bool:
+        return state["stopped"] is not None or state["iteration"] > self.iterations
 
     def load(self, name: str) -> Snapshot:
         snapshot = Snapshot(self.storage.load_tensors(name))
@@ -168,29 +182,33 @@ class _Loop:
         return snapshot
 
     def state(self, iteration: int) -> LoopState:
+        stopped = iteration <= self.iterations and advise(self.indices).stops(self.stop_at)
         return LoopState(
             iteration=iteration,
             iterations=self.iterations,
             masks=pack(self.pruner.masks),
             rng=rng.capture(),
+            indices=list(self.indices),
+            stopped=self.stop_at if stopped else None,
         )
 
     def iterate(self, state: LoopState) -> IterationRecord:
         iteration = state["iteration"]
         self.pruner.masks = unpack(state["masks"], self.pruner.weights())
         self.pruner.steps = iteration
-        last = iteration == self.iterations
-        reference = None if self.dense is None or last else self.result(self.dense)
+        reference = None if self.dense is None or iteration == self.iterations else self.result(self.dense)
         rng.restore(state["rng"])
         self.pruner.rewind()
         training = self.trained(iteration)
         retrained = self.result()
+        self.indices.append(retrained.weights.index)
+        last = iteration == self.iterations or advise(self.indices).stops(self.stop_at)
         if self.ranks_dense and self.dense is None:
             self.dense = Snapshot.of(self.model)
             self.storage.save_tensors("dense", self.dense.tensors)
         if last:
             self.storage.save_tensors("final", Snapshot.of(self.model).tensors)
-            step, pruned = None, None
+            step, pruned, reference = None, None, None
         else:
             step = self.pruner.step(rank_by=None if self.dense is None else self.dense.tensors)
             pruned = self.result(self.dense)

@@ -7,6 +7,7 @@ from typing import Protocol, TypedDict
 
 from torch import Tensor
 
+from pqi.prune.advice import StopAt
 from pqi.prune.records import IterationRecord
 from pqi.prune.rng import RngState
 
@@ -18,12 +19,16 @@ class LoopState(TypedDict):
     """
 
     iteration: int
-    """Next iteration; `iterations` + 1 when the run is finished."""
+    """Next iteration; `iterations` + 1 when the run is finished, less when it was stopped early."""
     iterations: int
     """Number of prunings of the whole run."""
     masks: dict[str, Tensor]
     """Masks of the next iteration, eight weights a byte (uint8)."""
     rng: RngState
+    indices: list[float]
+    """PQ Index of the retrained weights of every finished iteration."""
+    stopped: StopAt | None
+    """The phase for which the run was stopped early; None while it was not."""
 
 
 class Storage(Protocol):
