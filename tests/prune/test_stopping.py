@@ -85,7 +85,7 @@ def test_a_run_that_has_not_stopped_may_change_its_mind():
 
 def test_a_run_that_came_to_its_end_has_not_stopped_early():
     storage = Memory()
-    curve = [0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.1, 0.4]
+    curve = [0.45, 0.40, 0.35, 0.30, 0.25, 0.20, 0.15, 0.10, 0.05, 0.40]
     assert len(list(start(storage, stop_at="underfit", curve=curve)[1])) == 10
     assert list(start(storage, stop_at="never", curve=curve)[1]) == []
 
