@@ -1,0 +1,248 @@
+"""``pqindex scan`` and ``pqindex mask``: exit statuses and outputs, whatever the files hold."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import pqi
+from checkpoint.files import GOOD, WEIGHTS, entry, put, safetensors
+from pqi import cli
+from pqi.checkpoint import commands
+from pqi.checkpoint.page import render
+from pqi.checkpoint.table import print_report
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: object) -> tuple[int, str, str]:
+        status = cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, content in GOOD.items():
+        put(tmp_path, name, content)
+    put(tmp_path, "bad.safetensors", GOOD["good.safetensors"][:-1])
+    return tmp_path
+
+
+def model(folder: Path) -> Path:
+    """Write a model whose names would be markup, and HTML, if they could."""
+    header, data = {}, b""
+    for i, name in enumerate(["layers.0.[red]weight", "layers.1.<b>weight</b>", "layers.10.weight", "layers.2.bias"]):
+        values = np.random.default_rng(i).normal(size=(4, 6) if "weight" in name else 3).astype(np.float32) ** (i + 1)
+        header[name] = entry("F32", list(values.shape), len(data), len(data) + values.nbytes)
+        data += values.tobytes()
+    return put(folder, "model.safetensors", safetensors({**header, "__metadata__": {"</script>": "<i>"}}, data))
+
+
+def test_a_bad_file_does_not_keep_the_others_from_being_scanned(run: Run, folder: Path) -> None:
+    status, out, err = run("scan", folder / "bad.safetensors", folder / "good.pt", folder / "gone", "--json", "-")
+    found = json.loads(out)
+    assert status == 2
+    assert [report["path"] for report in found["reports"]] == [str(folder / "good.pt")]
+    assert [line.partition(": error: ")[0] for line in err.splitlines()] == ["pqindex scan"] * 2
+    assert len(found["errors"]) == 2
+    assert "1 bytes fewer" in found["errors"][0]
+    assert "No such file" in found["errors"][1]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_every_format_ends_well(name: str, run: Run, folder: Path) -> None:
+    status, out, err = run("scan", folder / name)
+    assert (status, err) == (0, "")
+    assert name in out.replace("\n", "")
+
+
+def test_json_and_csv_say_the_same(run: Run, folder: Path) -> None:
+    run("scan", folder / "good.safetensors", "--pq", "0.5,1", "--pq", "1,3", "--json", folder / "a.json")
+    _, out, _ = run("scan", folder / "good.safetensors", "--pq", "0.5,1", "--pq", "1,3", "--csv", "-")
+    (report,) = json.loads((folder / "a.json").read_text())["reports"]
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert [row["name"] for row in rows] == ["fc.bias", "fc.weight", "*"]
+    assert float(rows[1]["index(1,3)"]) == report["tensors"][1]["pairs"][1]["index"] == pqi.index(WEIGHTS, 1, 3)
+    assert float(rows[2]["gini"]) == report["total"]["gini"] == pqi.gini(WEIGHTS)
+    assert rows[1]["shape"] == "2x3"
+    assert report["metadata"] == {"made": "by hand"}
+
+
+def test_patterns_and_threads(run: Run, folder: Path) -> None:
+    _, out, _ = run("scan", folder / "good.safetensors", "--exclude", "*bias", "--threads", 2, "--json", "-")
+    assert [tensor["name"] for tensor in json.loads(out)["reports"][0]["tensors"]] == ["fc.weight"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--pq", "1,0.5"],
+        ["--pq", "half,1"],
+        ["--pq", "1"],
+        ["--top", "0"],
+        ["--workspace", "much"],
+        ["--sort", "colour"],
+        ["--html", "/no/such/folder/page.html"],
+        [],
+    ],
+)
+def test_wrong_commands_end_with_a_line_and_status_2(
+    arguments: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(folder / "good.npy")] if arguments else []
+    try:
+        status = cli.main(["scan", *paths, *arguments])
+    except SystemExit as end:
+        status = int(end.code or 0)
+    error = capsys.readouterr().err
+    assert (status, error.count("\n")) == (2, 1), error
+
+
+def test_sizes_are_read_with_their_letter() -> None:
+    assert [commands._bytes(text) for text in ("7", "2K", "3m", "2G")] == [7, 2048, 3 << 20, 2 << 30]
+
+
+def shown(folder: Path, width: int, **options: Any) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    print_report(pqi.scan(model(folder)), console, **options)
+    file: Any = console.file
+    return [line.rstrip() for line in file.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140, 200])
+def test_the_table_fits_the_terminal(width: int, tmp_path: Path) -> None:
+    lines = shown(tmp_path, width)
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    assert "…" not in text
+    assert "layers.0.[red]weight" in text
+    assert "all 3 prunable tensors" in text
+    assert ("mean" in text) == (width > 160)
+
+
+def test_the_table_is_sorted_and_cut(tmp_path: Path) -> None:
+    rows = [line for line in shown(tmp_path, 120, sort="index", top=2) if "layers" in line]
+    assert [row.split()[0] for row in rows] == ["layers.10.weight", "layers.2.bias"]
+    rows = [line for line in shown(tmp_path, 120, sort="name") if "layers" in line]
+    assert [row.split()[0].split(".")[1] for row in rows] == ["0", "1", "2", "10"]
+    assert "2 more tensors not shown" in shown(tmp_path, 120, top=2)
+
+
+class Page(HTMLParser):
+    """Collects what a page would fetch, and the cells of its table."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.tags: list[str] = []
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.fetched += [value or "" for name, value in attrs if name in ("src", "href") and value != "data:,"]
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_the_page_needs_nothing_but_itself_and_escapes_names(tmp_path: Path) -> None:
+    text = render([pqi.scan(model(tmp_path))], ["x.pt: <damaged>"])
+    page = Page(text)
+    assert page.fetched == []
+    assert {"b", "i"}.isdisjoint(page.tags)
+    assert page.tags.count("script") == 1
+    assert "layers.1.<b>weight</b>" in page.texts
+    assert "Not scanned: x.pt: <damaged>" in page.texts
+    assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+PROBE = """
+<script>
+const shown = () => [...document.querySelectorAll("tbody tr")].filter(row => !row.hidden);
+const rows = () => shown().map(row => row.cells[0].textContent);
+const answer = {bars: document.querySelectorAll("svg rect").length, start: rows()};
+document.querySelectorAll("thead button")[5].click(); answer.sorted = rows();
+const filter = document.querySelector("input[type=search]");
+filter.value = "LAYERS.1"; filter.dispatchEvent(new Event("input")); answer.filtered = rows();
+answer.left = document.querySelectorAll("svg rect").length;
+document.title = JSON.stringify(answer);
+</script></body>
+"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium")
+def test_sorting_filtering_and_the_chart_in_a_browser(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(render([pqi.scan(model(tmp_path))]).replace("</body>", PROBE))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    profile = f"--user-data-dir={tmp_path / 'profile'}"
+    shot = tmp_path / "shot.png"
+    command = [str(CHROMIUM), *options, profile, f"--screenshot={shot}", "--dump-dom", page.as_uri()]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    titles = [line for line in found.stdout.splitlines() if "<title>" in line]
+    answer = json.loads(
+        titles[0].partition("<title>")[2].partition("</title>")[0].replace("&lt;", "<").replace("&gt;", ">")
+    )
+    assert answer["bars"] == 6
+    assert answer["start"] == ["layers.0.[red]weight", "layers.1.<b>weight</b>", "layers.2.bias", "layers.10.weight"]
+    assert answer["sorted"][0] == "layers.10.weight"
+    assert set(answer["filtered"]) == {"layers.1.<b>weight</b>", "layers.10.weight"}
+    assert answer["left"] == 4
+    assert shot.stat().st_size > 10_000
+
+
+def test_mask_prints_honest_sizes(run: Run, tmp_path: Path) -> None:
+    source, out = put(tmp_path, "w.npy", GOOD["good.npy"]), tmp_path / "out.npy"
+    status, text, err = run("mask", source, "-o", out, "--method", "fraction", "--share", "0.5")
+    assert (status, err) == (0, "")
+    assert "pruned 3 of 6 weights (50.00%) in 1 tensors" in text
+    assert f"dense      {out.stat().st_size} bytes" in text
+    assert np.count_nonzero(np.load(out)) == 3
+    status, _, err = run("mask", source, "-o", out)
+    assert (status, err) == (2, f"pqindex mask: error: {out}: file exists; --force overwrites it\n")
+    status, text, _ = run("mask", source, "-o", out, "--force", "--json", "--beta", 0.5, "--no-compressed")
+    found = json.loads(text)
+    assert (found["prunable"], found["kept"], found["bytes"]["compressed"]) == (6, 5, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [(["--share", "2"], "share"), (["--beta", "2", "--method", "sap"], "beta"), (["--p", "2"], "0 < p < q")],
+)
+def test_wrong_amounts(options: list[str], reason: str, run: Run, tmp_path: Path) -> None:
+    source = put(tmp_path, "w.npy", GOOD["good.npy"])
+    status, _, err = run("mask", source, "-o", tmp_path / "out.npy", "--method", "fraction", *options)
+    assert (status, err.count("\n")) == (2, 1)
+    assert reason in err
+
+
+def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
+    command = [sys.executable, "-m", "pqi", "scan", *[str(folder / "good.npz")] * 2000, "--csv", "-"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 0
