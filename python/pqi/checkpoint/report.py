@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from pqi._core import __version__
+import pqi
 from pqi.checkpoint.measure import Measures, Pair, PairResult, Spread
 
 
@@ -74,7 +74,7 @@ class Report:
 
 def write_json(reports: Sequence[Report], errors: Sequence[str], file: TextIO) -> None:
     """Write everything that was found, and what could not be read."""
-    content = {"pqindex": __version__, "reports": [report.to_dict() for report in reports], "errors": list(errors)}
+    content = {"pqindex": pqi.__version__, "reports": [report.to_dict() for report in reports], "errors": list(errors)}
     json.dump(content, file, indent=1, allow_nan=False)
     file.write("\n")
 
