@@ -2,6 +2,7 @@
 
 from pqi.prune.advice import Advice, StopAt, Turn, advise
 from pqi.prune.amount import SAP, Amount, Fraction, Quota
+from pqi.prune.callbacks import HuggingFaceCallback, LightningCallback, OptimizerCallback
 from pqi.prune.floor import Floor
 from pqi.prune.loop import Evaluate, Train, run_loop
 from pqi.prune.methods import METHODS, Method
@@ -34,13 +35,16 @@ __all__ = [
     "Fraction",
     "GroupReport",
     "GroupStats",
+    "HuggingFaceCallback",
     "IndexAt",
     "IterationRecord",
+    "LightningCallback",
     "LoopState",
     "Memory",
     "Method",
     "Metrics",
     "ModelResult",
+    "OptimizerCallback",
     "Prunable",
     "Pruner",
     "Quota",

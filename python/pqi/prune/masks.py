@@ -7,6 +7,7 @@ Nothing is added to the model: no hooks, no renamed parameters, no extra buffers
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,7 @@ class HeldMasks:
     def mask_gradients(self) -> None:
         """Set the gradients of pruned weights to zero in place; sparse gradients are left as they are."""
         for name in self._pruned:
-            gradient = self.model.get_parameter(name).grad
-            if gradient is not None and gradient.layout is torch.strided:
-                self._clear(name, gradient)
+            self._after_gradient(name, self.model.get_parameter(name))
 
     def revived(self) -> dict[str, int]:
         """How many pruned weights are not zero, for each tensor that has any."""
@@ -88,17 +87,22 @@ class HeldMasks:
         counts = {name: int((~masks[name] & (weight != 0)).sum()) for name, weight in self.weights().items()}
         return {name: count for name, count in counts.items() if count}
 
-    def attach(self, *optimizers: Optimizer) -> None:
+    def attach(self, *optimizers: Optimizer, early: bool = False) -> None:
         """Hold the masks through every step of `optimizers` instead of the previous ones'.
 
-        Gradients are masked before a step, so that moments and norms see live weights only; weights are masked after
-        it, because momentum and weight decay move weights that have no gradient.
+        Gradients are masked before a step, so that moments and norms see live weights only, or with `early` as soon as
+        they are there, which hooks on the weights do; weights are masked after the step, because momentum and weight
+        decay move weights that have no gradient.
         """
         self.detach()
         self.apply()
         for optimizer in optimizers:
             self._handles.append(optimizer.register_step_pre_hook(self._before_step))
             self._handles.append(optimizer.register_step_post_hook(self._after_step))
+        for name, weight in self.weights().items() if early else ():
+            if weight.requires_grad:
+                mask = partial(self._after_gradient, name)
+                self._handles.append(weight.register_post_accumulate_grad_hook(mask))  # type: ignore[no-untyped-call] # torch's
 
     def detach(self) -> None:
         """Remove the hooks, if there are any."""
@@ -113,6 +117,10 @@ class HeldMasks:
         if key not in self._words:
             self._words[key] = torch.empty_like(bits).copy_(self._masks[name]).neg_()
         bits.bitwise_and_(self._words[key])
+
+    def _after_gradient(self, name: str, weight: Tensor) -> None:
+        if name in self._pruned and weight.grad is not None and weight.grad.layout is torch.strided:
+            self._clear(name, weight.grad)
 
     def _before_step(self, *_: Any) -> None:
         self.mask_gradients()

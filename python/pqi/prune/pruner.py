@@ -145,12 +145,14 @@ class Pruner:
         """Return the prunable parameters by name."""
         return self._held.weights()
 
-    def attach(self, *optimizers: Optimizer) -> None:
+    def attach(self, *optimizers: Optimizer, early: bool = False) -> None:
         """Hold the masks through the steps of `optimizers`, and no longer through the previous ones'.
 
-        Weights are zeroed now and after every step, gradients before it; see `mask_gradients` for clipping.
+        Weights are zeroed now and after every step, gradients before it: see `mask_gradients` for clipping. For a loop
+        that clips where one cannot reach, or whose closure computes the gradients inside the step, `early` masks
+        gradients as soon as they are accumulated, by hooks on the weights, which `detach` removes.
         """
-        self._held.attach(*optimizers)
+        self._held.attach(*optimizers, early=early)
 
     def detach(self) -> None:
         """Leave the optimizer; the masks stay, but nothing holds them."""
