@@ -11,7 +11,7 @@
 //
 // Scale. Powers are summed of x·2^−scale, and the scale follows the data: scaling the input by a power of two moves
 // only `scale` and no other bit, and nothing overflows or vanishes. The scale of a group comes from its *pivot*, the
-// first non-zero magnitude; a chunk whose largest magnitude lies too far from the pivot takes its own from that.
+// first finite non-zero magnitude; a chunk whose largest magnitude lies too far from the pivot takes its own from that.
 #pragma once
 
 #include "power.hpp"
@@ -130,16 +130,16 @@ inline constexpr double widest_float_exponent = 3.5;
 // Floats are brought to 2^20 rather than 1: the small parts that root_pair computes with stay normal numbers longer.
 PQI_HD int scale_of(float, int binade) {
   const int scale = binade - 20;
-  return scale < -126 ? -126 : scale;
+  return scale < -126 ? -126 : (scale > 107 ? 107 : scale);
 }
 PQI_HD int scale_of(double, int binade) { return binade < -1000 ? -1000 : (binade > 1000 ? 1000 : binade); }
 
 // float64 (and float32 beyond 3.5): a chunk keeps the pivot's scale while its largest magnitude is this near. With
-// exponents up to 500 a chunk's sum then stays below 2^1013.
+// exponents up to 500 no power then exceeds 2^502, and no sum of any length leaves the range.
 inline constexpr double widest_exponent = 500.0;
 PQI_HD bool near_pivot(int largest, int pivot, double r) {
   const double distance = largest > pivot ? double(largest - pivot) : double(pivot - largest);
-  return distance * (r > 2.0 ? r : 2.0) <= 500.0;
+  return (distance + 1.0) * (r > 2.0 ? r : 2.0) <= 502.0;
 }
 
 // 1 − d^(1/q − 1/p): the index of one non-zero entry among d.

@@ -86,11 +86,12 @@ std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<d
   }
   std::vector<PowerSum> sums(exponents.size());
   if (value.empty()) return sums;
-  const int scale = binade(value[0]);
-  for (double& v : value) v *= exact_power_of_two(-scale);
+  const int smallest = binade(value.front()), largest = binade(value.back());
   for (size_t e = 0; e < exponents.size(); ++e) {
     term = value;
     const double r = exponents[e];
+    const int scale = scale_of(0.0, near_pivot(largest, smallest, r) ? smallest : largest);
+    for (double& v : term) v *= exact_power_of_two(-scale);
     if (power_kind(r) == PowerKind::general) {
       kernels().powers(term.data(), term.size(), r, 0.0);
     } else {

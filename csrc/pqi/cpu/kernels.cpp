@@ -40,6 +40,8 @@ const Kernels PQI_KERNELS = {
     classify<uint32_t>,
     classify<uint64_t>,
     settle_ties,
+    sort_columns<uint32_t>,
+    sort_columns<uint64_t>,
 };
 
 }  // namespace pqi::cpu

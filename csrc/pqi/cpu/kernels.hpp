@@ -63,6 +63,9 @@ struct Kernels {
                          uint64_t* between);
   // Turns the first `ties` 2s of a mask into 1 and the others into 0; returns how many became 1.
   uint64_t (*settle_ties)(uint8_t* mask, size_t n, uint64_t ties);
+  // Sorts the columns of a [width][lanes] tile ascending.
+  void (*sort_columns32)(uint32_t* tile, size_t width);
+  void (*sort_columns64)(uint64_t* tile, size_t width);
 };
 
 extern const Kernels kernels_baseline;

@@ -36,7 +36,7 @@ struct Plan {
 template <class T>
 std::optional<int> binade_of_first(const T* x, size_t n) {
   for (size_t i = 0; i < n; ++i)
-    if (x[i] != T(0)) return binade(std::fabs(double(x[i])));
+    if (x[i] != T(0) && x[i] - x[i] == T(0)) return binade(std::fabs(double(x[i])));
   return std::nullopt;
 }
 
@@ -94,7 +94,8 @@ class ChunkSummer {
     double out[3] = {};
     int scale = scale_of(0.0f, pivot);
     kernels_.special_float(plan_.special, x, n, float(exact_power_of_two(-scale)), out);
-    if (!((out[0] + out[1] + out[2]) - (out[0] + out[1] + out[2]) == 0.0)) {
+    // Up to this sum of roots no element is beyond root_pair's reach.
+    if (!(out[0] <= 0x1p50 && out[1] + out[2] < infinity)) {
       float largest = 0.0f;
       for (size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
       scale = scale_of(0.0f, binade(double(largest)));
@@ -220,7 +221,11 @@ void power_sums(const Groups& groups, const std::vector<double>& exponents, Fini
 }
 
 double mean_of(const PowerSum& sum, double d, double r) {
-  return scale_by_power_of_two(sum.mean_mantissa(d, r), sum.scale);
+  const double mean_power = sum.total.value() / d, mantissa = sum.mean_mantissa(d, r);
+  // A root of small r may leave the range that its product with 2^scale lies in.
+  if ((mantissa == 0.0 || mantissa == infinity) && 0.0 < mean_power && mean_power < infinity)
+    return power_shifted<true>(mean_power, 1.0 / r, -r * double(sum.scale));
+  return scale_by_power_of_two(mantissa, sum.scale);
 }
 
 // Every pair of exponents, each exponent summed once.
