@@ -20,8 +20,8 @@ struct Histogram {
 bool uses_histogram(const Groups& groups);
 Histogram histogram_of(const Groups& groups, size_t group);
 
-// Σ count·value^r over the codes in ascending order, for each exponent; the pivot is the smallest non-zero magnitude, or
-// the largest where that is too far from it.
+// Σ count·value^r over the codes in ascending order, for each exponent; the pivot is the smallest non-zero magnitude,
+// or the largest where that is too far from it.
 std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents);
 
 }  // namespace pqi::cpu
