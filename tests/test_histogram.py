@@ -30,6 +30,16 @@ def test_has_the_bits_of_the_functions(dtype: Any) -> None:
     np.testing.assert_array_equal(h.index_grid([0.3, 0.5, 1], [1, 2]), pqi.index_grid(x, [0.3, 0.5, 1], [1, 2]))
 
 
+@pytest.mark.parametrize(("dtype", "q"), [(ml_dtypes.bfloat16, 10), (np.int16, 100)])
+def test_high_powers_of_wide_ranges(dtype: Any, q: float) -> None:
+    """Relative to the smallest magnitude the largest one's power left float64, and the index was nan."""
+    x = (RNG.random(1 << 20) * 30_000).astype(dtype)
+    x[5] = 1 if np.dtype(dtype).kind == "i" else 1e-38
+    assert pqi.index(x, 1, q) == pytest.approx(pqi.index(x.astype(np.float64), 1, q), rel=1e-12)
+    only_infinite = np.full(1 << 20, math.inf, dtype=np.float16)
+    assert (pqi.power_means(only_infinite, [0.5, 1, 3]) == math.inf).all()
+
+
 def test_adds_like_a_pool() -> None:
     x = large(np.float16)
     parts = np.split(x, [1000, 77_777])
