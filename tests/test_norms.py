@@ -87,3 +87,38 @@ def test_no_norm_overflows_on_the_way_to_a_mean() -> None:
     assert pqi.power_means(np.full(100_000, 1e300), [0.1])[0] == pytest.approx(1e300, rel=1e-11)
     assert pqi.norms(np.full(100_000, 1e300), 0.1, 1)[0] == math.inf
     assert pqi.norms(np.ones(100_000, dtype=np.float32), 0.1, 1)[0] == pytest.approx(1e50, rel=1e-11)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64], ids=lambda dtype: np.dtype(dtype).name)
+@pytest.mark.parametrize("first", [math.inf, 1.1])
+def test_infinity_anywhere_gives_infinity(dtype: type, first: float) -> None:
+    """An infinite pivot left float32's powers no scale, and they became nan."""
+    x = np.full(10_000, 1.1, dtype=dtype)
+    x[0], x[7_000] = first, math.inf
+    exponents = [0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 3.5, 10.0]
+    assert (pqi.power_means(x, exponents) == math.inf).all()
+    x[3_000] = math.nan
+    assert np.isnan(pqi.power_means(x, exponents)).all()
+
+
+@pytest.mark.parametrize("first", [1e-38, 1e-25, 1e-20, 1e20, 1e38])
+def test_a_first_entry_far_from_the_others_costs_no_accuracy(first: float) -> None:
+    """Roots of float32 2^100 above the pivot lost their low parts."""
+    x = draw("normal", 100_003)
+    x[0] = first
+    for r, mean in zip(EXPONENTS, pqi.power_means(x, EXPONENTS), strict=True):
+        assert mean == pytest.approx(reference.power_mean(x, r), rel=relative_tolerance(r))
+
+
+def test_a_root_beyond_float64_times_a_tiny_scale() -> None:
+    w = np.full(1_000_000, 1e-200)
+    assert pqi.norms(w, 0.018, 1)[0] == pytest.approx(reference.norm(w, 0.018), rel=1e-10)
+    spike = np.zeros(1_000_000)
+    spike[0] = 1e300
+    assert pqi.power_means(spike, [0.01])[0] == pytest.approx(1e-300, rel=1e-9)
+
+
+def test_the_widest_exponent_over_many_entries() -> None:
+    """2^27 powers of 2^998 are beyond float64 unless they have a scale of their own."""
+    many = np.broadcast_to(np.float64(3.99), (1 << 27,))
+    assert pqi.power_means(pqi.pooled([np.ones(1), many]), [500.0])[0] == pytest.approx(3.99, rel=1e-9)
