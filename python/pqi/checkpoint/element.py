@@ -28,9 +28,12 @@ class ElementType:
 
         Wider integers are positions, indices or packed words, and bool is a mask.
         """
-        return self.code in (FLOAT, BFLOAT, FLOAT8_E4M3FN, FLOAT8_E5M2) or (
-            self.code in (INTEGER, UNSIGNED) and self.bits == 8
-        )
+        return self.is_floating or (self.code in (INTEGER, UNSIGNED) and self.bits == 8)
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether it is a measurable floating type: a sign bit, then the magnitude."""
+        return self.code in (FLOAT, BFLOAT, FLOAT8_E4M3FN, FLOAT8_E5M2)
 
     @property
     def itemsize(self) -> int:
