@@ -105,10 +105,12 @@ class SAP:
         if d == 0 or math.isnan(group.bound):
             return Quota(0, math.nan, clamped=False)
         bound = min(max(group.bound, 0.0), float(d))
-        suggested = exact(self.gamma) * (d - fractions.Fraction(bound))
-        allowed = exact(self.beta) * d
-        clamped = suggested > allowed
-        return Quota(math.floor(allowed if clamped else suggested), self.gamma * (1 - bound / d), clamped)
+        gamma, beta, (r, unit) = exact(self.gamma), exact(self.beta), bound.as_integer_ratio()
+        # γ(d − r) and βd over their common denominator: integers, as there may be thousands of groups.
+        suggested = gamma.numerator * (d * unit - r) * beta.denominator
+        allowed = beta.numerator * d * gamma.denominator * unit
+        count = min(suggested, allowed) // (gamma.denominator * unit * beta.denominator)
+        return Quota(count, self.gamma * (1 - bound / d), clamped=suggested > allowed)
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,8 @@ class ExactRule:
 
     def _floors(self, batch: Batch, masks: Tensors) -> list[int]:
         """Least number that each group keeps."""
+        if self.floors == NONE:
+            return [0] * len(batch.names)
         tensors = sum(self._tensor_floors(batch, masks).values())
         return [max(floor_of(self.floors, name).of(batch.size), tensors) for name in batch.names]
 
