@@ -126,3 +126,14 @@ def test_ties_are_cut_across_arrays() -> None:
     masks = pqi.topk_mask(pqi.pooled([np.full((2, 2), 3.0), np.full(5, -3.0), np.full(5, 3.0)]), 6)
     assert [int(m.sum()) for m in masks] == [4, 2, 0]
     assert masks[1].tolist() == [True, True, False, False, False]
+
+
+def test_unsigned_64_bit_integers_among_floats_are_compared_as_numbers() -> None:
+    """Their bits were taken for a float's."""
+    parts = [np.array([3, 1 << 40, 0], dtype=np.uint64), np.array([2.5, -7.0]), np.array([4.0], dtype=np.float32)]
+    whole = np.concatenate([part.astype(np.float64) for part in parts])
+    assert pqi.gini(pqi.pooled(parts)) == pqi.gini(whole)
+    assert pqi.summary(pqi.pooled(parts)).max == 2.0**40
+    for k in range(7):
+        np.testing.assert_array_equal(np.concatenate(pqi.topk_mask(pqi.pooled(parts), k)), pqi.topk_mask(whole, k))
+    assert pqi.topk_threshold(pqi.pooled(parts), 3) == 4.0

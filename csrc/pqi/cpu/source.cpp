@@ -177,7 +177,7 @@ const T* Reader::read(size_t begin, size_t n) {
   for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t at, size_t run) {
     const char* base = piece.data.data + data_offset_;
     const DType t = piece.data.dtype;
-    const bool as_is = travels_as<T>(t);
+    const bool as_is = travels_as<T>(t) && (t == groups_.dtype() || is_floating(t) || !is_floating(groups_.dtype()));
     if (piece.data.contiguous()) {
       const char* in = base + first * item_size(t);
       // Arrays may be unaligned (a field of a packed record); those are copied.
