@@ -134,3 +134,11 @@ def test_empty() -> None:
     assert math.isnan(pqi.topk_threshold(np.zeros(0), 0))
     assert pqi.topk_mask(np.zeros((4, 0)), 0, axis=1).shape == (4, 0)
     assert np.isnan(pqi.topk_threshold(np.zeros((4, 0)), 0, axis=1)).all()
+
+
+def test_no_groups_with_a_mask() -> None:
+    """Live entries were counted for a group that does not exist."""
+    x, where = np.zeros((0, 5)), np.ones((0, 5), dtype=np.bool_)
+    assert pqi.topk_mask(x, 1, axis=1, where=where).shape == (0, 5)
+    assert pqi.topk_threshold(x, np.zeros(0, dtype=int), axis=1, where=where).shape == (0,)
+    assert pqi.summary(x, axis=1, where=where).live.shape == (0,)

@@ -9,7 +9,7 @@ namespace pqi::cpu {
 std::vector<uint64_t> count_live(const Groups& groups) {
   std::vector<uint64_t> live(groups.count(), groups.size());
   if (!groups.masked()) return live;
-  if (groups.count() > 1) {
+  if (groups.count() != 1) {
     for_each_group(groups, kernels(), [&](size_t begin, size_t end, Reader& reader) {
       for (size_t g = begin; g < end; ++g) {
         reader.select(g);
