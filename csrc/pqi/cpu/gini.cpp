@@ -89,8 +89,9 @@ double from_partition64(const Groups& groups, size_t group) {
   using Buckets = Partition<uint64_t, uint64_t, 48>;
   Buckets partition(groups, group);
   if (!partition.finite()) return __builtin_nan("");
-  std::vector<std::vector<uint64_t>> buffers(num_threads());
-  parallel_for(Buckets::buckets, num_threads(), [&](size_t bucket, int thread) {
+  const int threads = num_threads();
+  std::vector<std::vector<uint64_t>> buffers(static_cast<size_t>(threads));
+  parallel_for(Buckets::buckets, threads, [&](size_t bucket, int thread) {
     const size_t n = partition.count(bucket);
     if (n > sorted_below) {
       std::sort(partition.values(bucket), partition.values(bucket) + n);

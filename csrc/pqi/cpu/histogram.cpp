@@ -56,10 +56,9 @@ bool uses_histogram(const Groups& groups) {
 }
 
 Histogram histogram_of(const Groups& groups, size_t group) {
-  const int threads = num_threads();
   const auto rule = key_rule<uint16_t>(groups.dtype());
   const size_t blocks = (groups.size() + block_size - 1) / block_size;
-  std::vector<Counter> counters(std::min(size_t(threads), blocks));
+  std::vector<Counter> counters(static_cast<size_t>(threads_for(blocks)));
   std::vector<Reader> readers;
   for (size_t t = 0; t < counters.size(); ++t) readers.emplace_back(groups, kernels()).select(group);
   parallel_for(blocks, int(counters.size()), [&](size_t block, int thread) {

@@ -161,7 +161,7 @@ template <class T>
 void sum_large_group(const Groups& groups, size_t group, const Plan& plan, PowerSum* sums) {
   const size_t exponents = plan.exponents.size(), size = groups.size();
   const size_t blocks = (size + block_size - 1) / block_size;
-  const int threads = num_threads();
+  const int threads = threads_for(blocks);
   const Kernels& table = kernels();
   std::vector<Reader> readers;
   std::vector<ChunkSummer> summers;

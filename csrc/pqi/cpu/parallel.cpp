@@ -24,6 +24,11 @@ int num_threads() {
   return threads > 0 ? threads : omp_get_max_threads();
 }
 
+int threads_for(size_t tasks) {
+  const size_t threads = size_t(num_threads());
+  return int(tasks < threads ? (tasks > 0 ? tasks : 1) : threads);
+}
+
 namespace detail {
 
 void run(size_t tasks, int threads, Body body, void* context) {

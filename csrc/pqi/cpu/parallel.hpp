@@ -12,6 +12,8 @@ namespace pqi::cpu {
 // 0: as many as OpenMP offers (OMP_NUM_THREADS, else the processors).
 void set_num_threads(int threads);
 int num_threads();
+// As many of them as this many tasks can keep busy, at least one.
+int threads_for(size_t tasks);
 
 namespace detail {
 using Body = void (*)(void* context, size_t task, int thread);

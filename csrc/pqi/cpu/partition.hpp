@@ -50,7 +50,8 @@ class Partition {
  public:
   static constexpr size_t buckets = size_t(1) << 16;
 
-  Partition(const Groups& groups, size_t group) : tasks_(size_t(num_threads())), counts_(tasks_) {
+  Partition(const Groups& groups, size_t group)
+      : tasks_(size_t(threads_for((groups.size() + block_size - 1) / block_size))), counts_(tasks_) {
     std::vector<Reader> readers;
     for (size_t t = 0; t < tasks_; ++t) readers.emplace_back(groups, kernels()).select(group);
     dtype_ = KeyReader<K>(groups, readers[0]).dtype();

@@ -21,7 +21,7 @@ bool selects_in_tiles(const Groups& groups) {
 template <class K, class F>
 void for_each_selection(const Groups& groups, const Groups* masks, F f) {
   if (groups.size() > block_size && groups.count() < size_t(4 * num_threads())) {
-    Selector<K> selector(groups, masks, num_threads());
+    Selector<K> selector(groups, masks, threads_for((groups.size() + block_size - 1) / block_size));
     for (size_t g = 0; g < groups.count(); ++g) f(selector, g);
     return;
   }
