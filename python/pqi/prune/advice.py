@@ -62,7 +62,7 @@ def advise(
     indices: Sequence[float],
     accuracies: Sequence[float] | None = None,
     *,
-    tolerance: float = 0.05,
+    tolerance: float = 0.1,
     drop: float = 0.01,
 ) -> Advice:
     """Divide a run into its phases.
@@ -88,7 +88,8 @@ def advise(
     accuracies : sequence of float or None
         Held-out accuracy of the same models, in the unit of `drop`; nan never confirms.
     tolerance : float
-        In (0, 1). The default is about twice what the index of a small network varies by between trainings.
+        In (0, 1). The default is about twice what the index of a small network varies by between trainings, once few of
+        its weights are left; larger networks vary less.
     drop : float
         At least 0.
 
