@@ -1,8 +1,9 @@
 // |x|^r: our own, because libm, CUDA and numpy differ by an ulp and an ulp can flip a floor.
 //
-// Only IEEE-754 operations that round correctly everywhere (+ − × ÷ √ and integer ones), never fused: every compiler
-// must be told not to contract (-ffp-contract=off, -fmad=false). All branch-free, so that plain loops vectorise.
-// Relative error of a power: below 1e-15 + 2e-16·|r·log2 x|. Zero gives 0, infinity infinity, NaN NaN.
+// Only IEEE-754 operations that round correctly everywhere (+ − × ÷ √ and integer ones), fused nowhere but where the
+// result is exact either way: every compiler must be told not to contract (-ffp-contract=off, -fmad=false). All
+// branch-free, so that plain loops vectorise. Relative error of a power: below 1e-15 + 2e-16·|r·log2 x|. Zero gives 0,
+// infinity infinity, NaN NaN.
 #pragma once
 
 #include <cmath>
@@ -82,10 +83,17 @@ PQI_HD float float_root(float x) {
 #endif
 }
 
-// x − s² for a correctly rounded root s of x, to float precision: s is split into two halves whose products are exact.
+// x − s² for a correctly rounded root s of x, exactly: a float holds the difference, so a fused operation and a root
+// split into halves, whose products are exact, give the same bits. Below 2^-76, where products would leave the normal
+// range, it is taken as zero: the root's own rounding does not matter there.
 PQI_HD float root_residual(float x, float s) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__CUDA_ARCH__)
+  const float residual = __builtin_fmaf(-s, s, x);
+#else
   const float high = bits_as<float>(bits_as<uint32_t>(s) & 0xfffff000u), low = s - high;
-  return ((x - high * high) - (high + high) * low) - low * low;
+  const float residual = ((x - high * high) - (high + high) * low) - low * low;
+#endif
+  return x >= 0x1p-76f ? residual : 0.0f;
 }
 
 // √a + √b of two floats as sum + low to 1e-14, in float operations alone: a quarter of what two double roots cost. For
