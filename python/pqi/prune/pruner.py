@@ -135,7 +135,7 @@ class Pruner:
     @property
     def remaining(self) -> int:
         """Number of prunable weights that are live."""
-        return sum(int(mask.sum()) for mask in self.masks.values())
+        return sum(int(mask.count_nonzero()) for mask in self.masks.values())
 
     def density(self) -> float:
         """Share of the prunable weights that is live."""

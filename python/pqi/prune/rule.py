@@ -91,7 +91,7 @@ class ExactRule:
         if len(batch.members) == 1 or self.floors == NONE:
             return {}
         floors = {name: floor_of(self.floors, name).of(masks[name].numel()) for name in batch.members}
-        return {name: min(floor, int(masks[name].sum())) if floor else 0 for name, floor in floors.items()}
+        return {name: min(floor, int(masks[name].count_nonzero())) if floor else 0 for name, floor in floors.items()}
 
 
 def ask(amount: Amount, groups: Sequence[GroupStats], step: int, room: Sequence[int]) -> list[Quota]:
