@@ -6,6 +6,7 @@
 namespace pqi::cpu {
 namespace {
 
+// `f` is a lambda: a function passed by its address would be a weak symbol of this object.
 template <class In, class Out, class F>
 inline void map(const void* in, size_t n, Out* out, F f) {
   const In* x = static_cast<const In*>(in);
@@ -21,13 +22,13 @@ void to_number(DType t, const void* in, size_t n, Out* out) {
     case DType::f32:
       return map<float>(in, n, out, same);
     case DType::f16:
-      return map<uint16_t>(in, n, out, half_to_float);
+      return map<uint16_t>(in, n, out, [](uint16_t x) { return half_to_float(x); });
     case DType::bf16:
-      return map<uint16_t>(in, n, out, bfloat_to_float);
+      return map<uint16_t>(in, n, out, [](uint16_t x) { return bfloat_to_float(x); });
     case DType::e4m3:
-      return map<uint8_t>(in, n, out, e4m3_to_float);
+      return map<uint8_t>(in, n, out, [](uint8_t x) { return e4m3_to_float(x); });
     case DType::e5m2:
-      return map<uint8_t>(in, n, out, e5m2_to_float);
+      return map<uint8_t>(in, n, out, [](uint8_t x) { return e5m2_to_float(x); });
     case DType::i8:
       return map<int8_t>(in, n, out, same);
     case DType::i16:
