@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -91,3 +93,26 @@ def test_order_and_signs_do_not_matter() -> None:
     w = sample(np.dtype(np.float32), 5000)
     shuffled = np.random.default_rng(1).permutation(w)
     assert pqi.gini(w) == pqi.gini(-w) == pqi.gini(shuffled) == pqi.gini(np.sort(w))
+
+
+def test_weights_that_change_meanwhile_cost_the_result_but_no_memory() -> None:
+    """Calls release the interpreter; keys counted in one read and placed in the next were written past the end."""
+    first = np.random.default_rng(0).standard_normal(1 << 19)
+    second = np.full(first.size, 1e-3)
+    weights, done = first.copy(), threading.Event()
+
+    def train() -> None:
+        while not done.is_set():
+            weights[:] = second
+            weights[:] = first
+
+    trainer = threading.Thread(target=train)
+    trainer.start()
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        pqi.gini(weights)
+        assert pqi.topk_mask(weights, 1000).shape == weights.shape
+    done.set()
+    trainer.join()
+    np.copyto(weights, first)
+    assert pqi.gini(weights) == pqi.gini(first)

@@ -69,7 +69,12 @@ class Partition {
     parallel_for(tasks_, int(tasks_), [&](size_t task, int) {
       size_t* place = counts_[task].data();
       Stored* values = values_.get();
-      for_each_key(task, [=](K key) { values[place[key >> low_bits]++] = Stored(key); });
+      // Keys that another thread of the caller's changed since they were counted must not be written past the end.
+      for_each_key(task, [=, end = size()](K key) {
+        const size_t at = place[key >> low_bits];
+        if (at < end) values[at] = Stored(key);
+        place[key >> low_bits] = at + 1;
+      });
     });
   }
 

@@ -167,7 +167,10 @@ class Selector {
     constexpr int parts_bits = 10;
     int shift = 0;
     while ((uint64_t(bracket.high - bracket.low) >> shift) >> parts_bits != 0) ++shift;
-    const auto part = [=](K key) { return uint64_t(K(key - bracket.low)) >> shift; };
+    // Bounded because the caller may have changed a key since it was found inside the bracket.
+    const auto part = [=](K key) {
+      return std::min(uint64_t(K(key - bracket.low)) >> shift, (uint64_t(1) << parts_bits) - 1);
+    };
     std::vector<std::vector<uint64_t>> parts(size_t(threads_), std::vector<uint64_t>(size_t(1) << parts_bits));
     for_each_candidate(
         [&](const Candidate<K>& candidate, size_t, int thread) { ++parts[size_t(thread)][part(candidate.key)]; });
