@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import ctypes
 import math
 from collections.abc import Callable
 from typing import Any
@@ -224,3 +225,44 @@ def test_many_dimensions() -> None:
     )
     transposed = x.transpose(*range(9, -1, -1))
     assert bits(pqi.index(transposed)) == bits(pqi.index(np.ascontiguousarray(transposed)))
+
+
+class Tensor(ctypes.Structure):
+    """DLPack's DLManagedTensor, flat."""
+
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("device", ctypes.c_int32 * 2),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.c_void_p),
+        ("byte_offset", ctypes.c_uint64),
+        ("manager_ctx", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    ]
+
+
+class Packed:
+    """Sixteen signed integers of some bits, offered through DLPack."""
+
+    def __init__(self, bits: int) -> None:
+        self.memory = (ctypes.c_uint8 * 64)(*([1] * 64))
+        self.shape = (ctypes.c_int64 * 1)(16)
+        data = ctypes.cast(self.memory, ctypes.c_void_p)
+        self.tensor = Tensor(data, (1, 0), 1, 0, bits, 1, self.shape, None, 0, None, None)
+
+    def __dlpack__(self) -> Any:
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        return new(ctypes.addressof(self.tensor), b"dltensor", None)
+
+
+@pytest.mark.parametrize("bits", [1, 4, 128])
+def test_integers_of_other_widths_are_refused(bits: int) -> None:
+    """Packed 4-bit integers were read as 64-bit ones, far past their end."""
+    assert pqi.index(Packed(8)) == 0
+    with pytest.raises(TypeError, match=f"with {bits} bits"):
+        pqi.index(Packed(bits))

@@ -37,7 +37,7 @@ std::optional<DType> dtype_named(const std::string& name) {
 }
 
 std::optional<DType> dtype_of(DLDataType type) {
-  if (type.lanes != 1) return std::nullopt;
+  if (type.lanes != 1 || (type.bits != 8 && type.bits != 16 && type.bits != 32 && type.bits != 64)) return std::nullopt;
   const int size = type.bits / 8;
   switch (type.code) {
     case kDLFloat:
