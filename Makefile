@@ -8,12 +8,13 @@ CXX_FILES := $(shell find csrc -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 TOOLS := $(VENV)/tools.stamp
 INSTALLED := $(VENV)/installed.stamp
 
-.PHONY: help install demo test test-slow lint format types bench clean
+.PHONY: help install demo test test-slow sanitize lint format types bench clean
 
 help:
 	@echo "make demo       prune a network on scikit-learn's digits with four methods and write a report"
 	@echo "make test       lint, types and the fast tests"
 	@echo "make test-slow  the tests that take longer"
+	@echo "make sanitize   the array tests on a core built with the address and undefined-behaviour sanitizers"
 	@echo "make bench      time every measure beside its peers and rewrite the README's table"
 	@echo "make format     put the sources into the form that lint asks for"
 	@echo "make clean      remove what was built; the virtual environment stays"
@@ -38,6 +39,23 @@ test: lint types
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# A core of its own in build/sanitize, found before the installed one. Python itself is not instrumented, so the runtimes
+# are preloaded, leaks (the interpreter's) are not looked for, and every allocation is malloc's.
+SANITIZE := build/sanitize
+SANITIZED := $(SANITIZE)/stamp
+SANITIZE_FLAGS := -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
+SANITIZE_TESTS ?= $(filter-out tests/test_cli.py tests/test_architecture.py,$(wildcard tests/test_*.py))
+
+$(SANITIZED): $(INSTALLED)
+	$(PIP) install --upgrade --no-deps --no-build-isolation --target $(SANITIZE)/site -C build-dir=$(SANITIZE)/cmake \
+		-C cmake.build-type=Debug -C cmake.define.CMAKE_CXX_FLAGS="$(SANITIZE_FLAGS)" .
+	@touch $@
+
+sanitize: $(SANITIZED)
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+		PYTHONPATH=$(SANITIZE)/site $(BIN)/python -m pytest -p no:cacheprovider -m "not slow" $(SANITIZE_TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
