@@ -40,6 +40,20 @@ def test_the_readme_shows_no_other_use_of_the_callbacks():
         assert "Callback" not in block or block in (LIGHTNING, HUGGING_FACE)
 
 
+def test_the_readme_s_loop_runs():
+    (snippet,) = [block for block in blocks(README) if "Pruner(" in block and "Callback" not in block]
+    assert len([line for line in snippet.splitlines() if line.strip()]) <= 10
+
+    def train(model, optimizer):
+        for _ in range(3):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(torch.randn(32, 64)), torch.randint(10, (32,))).backward()
+            optimizer.step()
+
+    pruner = run(snippet, train=train)["pruner"]
+    assert pruner.remaining == sum(int((weight != 0).sum()) for weight in pruner.weights().values()) < pruner.total
+
+
 @pytest.fixture
 def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
