@@ -93,7 +93,7 @@ def test_no_norm_overflows_on_the_way_to_a_mean() -> None:
 @pytest.mark.parametrize("first", [math.inf, 1.1])
 def test_infinity_anywhere_gives_infinity(dtype: type, first: float) -> None:
     """An infinite pivot left float32's powers no scale, and they became nan."""
-    x = np.full(10_000, 1.1, dtype=dtype)
+    x: np.ndarray = np.full(10_000, 1.1, dtype=dtype)
     x[0], x[7_000] = first, math.inf
     exponents = [0.3, 0.5, 1.0, 1.5, 2.0, 3.0, 3.5, 10.0]
     assert (pqi.power_means(x, exponents) == math.inf).all()
