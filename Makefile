@@ -7,6 +7,7 @@ SOURCES := $(shell find CMakeLists.txt csrc python README.md LICENSE -type f -no
 CXX_FILES := $(shell find csrc -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 TOOLS := $(VENV)/tools.stamp
 INSTALLED := $(VENV)/installed.stamp
+TRAINERS := $(VENV)/trainers.stamp
 
 .PHONY: help install demo test test-slow sanitize lint format types bench clean
 
@@ -37,7 +38,11 @@ demo: $(INSTALLED)
 test: lint types
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: $(INSTALLED)
+$(TRAINERS): $(INSTALLED)
+	$(PIP) install -c constraints.txt --no-build-isolation '.[dev,trainers]'
+	@touch $@
+
+test-slow: $(TRAINERS)
 	$(BIN)/python -m pytest -m slow
 
 # A core of its own in build/sanitize, found before the installed one. Python itself is not instrumented, so the runtimes
@@ -55,7 +60,7 @@ $(SANITIZED): $(INSTALLED)
 sanitize: $(SANITIZED)
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
-		PYTHONPATH=$(SANITIZE)/site $(BIN)/python -m pytest -p no:cacheprovider -m "not slow" $(SANITIZE_TESTS)
+		PYTHONPATH=$(SANITIZE)/site $(BIN)/python -m pytest --capture=sys -p no:cacheprovider -m "not slow" $(SANITIZE_TESTS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
