@@ -195,6 +195,8 @@ def test_isa_and_threads() -> None:
         P.use_isa(3)
     with pytest.raises(ValueError, match="threads must be >= 0.*, got -2"):
         P.set_num_threads(-2)
+    with pytest.raises(ValueError, match="threads must be at most 1024, got 4294967296"):
+        P.set_num_threads(1 << 32)
     with pytest.raises(TypeError, match="threads must be an integer, got 'many'"):
         P.set_num_threads("many")
 

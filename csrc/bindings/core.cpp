@@ -38,7 +38,10 @@ bool same_shape(const View& a, const View& b) {
 std::vector<View> views(const Arrays& arrays) {
   std::vector<View> out;
   out.reserve(arrays.size());
-  for (const ArrayView* array : arrays) out.push_back(array->view);
+  for (const ArrayView* array : arrays) {
+    if (array == nullptr) throw py::type_error("arrays must hold views, got None");
+    out.push_back(array->view);
+  }
   return out;
 }
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 WIDEST_EXPONENT = 500.0  # as in csrc/pqi/reduction.hpp
+MOST_THREADS = 1024
 
 
 def _real(name: str, value: Any) -> float:
@@ -175,6 +176,8 @@ def threads(value: Any) -> int:
         raise TypeError(f"threads must be an integer, got {value!r}") from None
     if number < 0:
         raise ValueError(f"threads must be >= 0 (0: OpenMP's default), got {number}")
+    if number > MOST_THREADS:
+        raise ValueError(f"threads must be at most {MOST_THREADS}, got {number}")
     return number
 
 

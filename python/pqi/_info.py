@@ -62,7 +62,7 @@ def set_num_threads(threads: int) -> None:
     Parameters
     ----------
     threads : int
-        At least 1; 0 goes back to OpenMP's own choice (OMP_NUM_THREADS, else the processors).
+        1 to 1,024; 0 goes back to OpenMP's own choice (OMP_NUM_THREADS, else the processors).
 
     Raises
     ------

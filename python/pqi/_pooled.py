@@ -29,7 +29,7 @@ def pooled(arrays: Iterable[Any]) -> Pooled:
     Parameters
     ----------
     arrays : iterable of array_like
-        At least one array; shapes and libraries may differ. Element types may differ too: values are then compared and
+        Any number of arrays, none included; shapes and libraries may differ. Element types may differ too: values are then compared and
         summed as float32 where that holds all of them exactly, else as float64 (integers only: as unsigned
         magnitudes).
 
@@ -42,8 +42,6 @@ def pooled(arrays: Iterable[Any]) -> Pooled:
     ------
     TypeError
         If `arrays` is not an iterable.
-    ValueError
-        If it is empty.
 
     Notes
     -----
