@@ -29,9 +29,9 @@ def pooled(arrays: Iterable[Any]) -> Pooled:
     Parameters
     ----------
     arrays : iterable of array_like
-        Any number of arrays, none included; shapes and libraries may differ. Element types may differ too: values are then compared and
-        summed as float32 where that holds all of them exactly, else as float64 (integers only: as unsigned
-        magnitudes).
+        Any number of arrays, none included; shapes and libraries may differ. Element types may differ too: values are
+        then compared and summed as float32 where that holds all of them exactly, else as float64 (integers only: as
+        unsigned magnitudes).
 
     Returns
     -------
