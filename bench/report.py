@@ -56,10 +56,15 @@ def run() -> None:
     subprocess.run(command, cwd=ROOT, env={"OMP_WAIT_POLICY": "passive"} | os.environ, check=True)
 
 
+def array_jobs(results: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the entries of the array suites; whole files (bench_scan) print their own ratios."""
+    return [entry for entry in results["benchmarks"] if "job" in entry["extra_info"]]
+
+
 def timings(results: dict[str, Any]) -> dict[Key, Timing]:
     """Return the medians of a run; sizes are rounded to what was asked for."""
     found = {}
-    for entry in results["benchmarks"]:
+    for entry in array_jobs(results):
         about = entry["extra_info"]
         seconds = entry["stats"]["median"] / about["batch"]
         key = Key(about["job"], about["dtype"], about["size"], about["library"])
@@ -97,7 +102,7 @@ def table(found: dict[Key, Timing], n: int) -> list[str]:
 
 def hardware(results: dict[str, Any]) -> str:
     """Return the line that says what was measured on."""
-    about = results["benchmarks"][0]["extra_info"]
+    about = array_jobs(results)[0]["extra_info"]
     machine = results["machine_info"]
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numpy", "torch", "numba") if installed(name))
     return (
