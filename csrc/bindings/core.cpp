@@ -226,13 +226,11 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
       .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
       .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"), py::arg("name"))
-      .def_property_readonly("shape",
-                             [](const ArrayView& array) {
-                               py::tuple shape(array.view.ndim);
-                               for (int i = 0; i < array.view.ndim; ++i) shape[i] = py::int_(array.view.shape[i]);
-                               return shape;
-                             })
-      .def_property_readonly("is_bool", [](const ArrayView& array) { return array.view.dtype == DType::boolean; });
+      .def_property_readonly("shape", [](const ArrayView& array) {
+        py::tuple shape(array.view.ndim);
+        for (int i = 0; i < array.view.ndim; ++i) shape[i] = py::int_(array.view.shape[i]);
+        return shape;
+      });
   const auto arrays = py::arg("arrays"), masks = py::arg("masks"), axes = py::arg("axes");
   m.def("index_grid", &index_grid, arrays, masks, axes, py::arg("p"), py::arg("q"));
   m.def("power_means", &power_means, arrays, masks, axes, py::arg("exponents"));

@@ -32,7 +32,7 @@ def index(
     x : array_like, any shape
         numpy array (ml_dtypes included), torch tensor on the CPU, anything with ``__dlpack__`` or the buffer protocol,
         or a sequence of numbers, or `pooled` arrays. float64/32/16, bfloat16, float8 e4m3fn/e5m2, integers and bool.
-        Never copied, whatever its strides.
+        Never copied, whatever its strides, unless its bytes are in foreign order.
     p, q : float
         Exponents, 0 < p < q.
     axis : int or tuple of int, optional
