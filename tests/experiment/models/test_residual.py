@@ -50,7 +50,7 @@ def test_a_bottleneck_normalises_after_each_convolution_and_ends_with_relu():
 def resolutions(name):
     """Return the shapes that the stages of a model put out for an image of 32 pixels."""
     model, shapes = models.build(name, (3, 32, 32), 10, seed=0).eval(), []
-    for stage in model.stages:
+    for stage in model.get_submodule("stages").children():
         stage.register_forward_hook(lambda module, arguments, output: shapes.append(tuple(output.shape[1:])))
     with torch.inference_mode():
         model(torch.zeros(1, 3, 32, 32))
