@@ -109,6 +109,15 @@ PQI_HD double scale_by_power_of_two(double x, int64_t k) {
   return x * exact_power_of_two(int(k));
 }
 
+// M_r, the power mean of d entries.
+PQI_HD double mean_of(const PowerSum& sum, double d, double r) {
+  const double mean_power = sum.total.value() / d, mantissa = sum.mean_mantissa(d, r);
+  // A root of small r may leave the range that its product with 2^scale lies in.
+  if ((mantissa == 0.0 || mantissa == infinity) && 0.0 < mean_power && mean_power < infinity)
+    return power_shifted<true>(mean_power, 1.0 / r, -r * double(sum.scale));
+  return scale_by_power_of_two(mantissa, sum.scale);
+}
+
 // floor(log2 x) of a positive finite double; 1024 for infinity and NaN.
 PQI_HD int binade(double x) {
   const bool tiny = x < 0x1p-1022;
