@@ -8,6 +8,7 @@ CXX_FILES := $(shell find csrc -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 TOOLS := $(VENV)/tools.stamp
 INSTALLED := $(VENV)/installed.stamp
 TRAINERS := $(VENV)/trainers.stamp
+PEERS := $(VENV)/peers.stamp
 
 .PHONY: help install demo test test-slow sanitize lint format types bench clean
 
@@ -16,7 +17,7 @@ help:
 	@echo "make test       lint, types and the fast tests"
 	@echo "make test-slow  the tests that take longer"
 	@echo "make sanitize   the array tests on a core built with the address and undefined-behaviour sanitizers"
-	@echo "make bench      time every measure beside its peers and rewrite the README's table"
+	@echo "make bench      time every measure beside its peers and rewrite the README's table and figure"
 	@echo "make format     put the sources into the form that lint asks for"
 	@echo "make clean      remove what was built; the virtual environment stays"
 
@@ -76,7 +77,11 @@ types: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest-allowlist.txt pqi._core
 
-bench: $(INSTALLED)
+$(PEERS): $(INSTALLED)
+	$(PIP) install -c constraints.txt --no-build-isolation '.[dev,bench]'
+	@touch $@
+
+bench: $(PEERS)
 	$(BIN)/python bench/report.py --run
 
 clean:

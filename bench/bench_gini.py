@@ -1,4 +1,4 @@
-"""The exact Gini index, whole and by rows, beside sorting in numpy and torch."""
+"""The exact Gini index, whole, by rows and by columns, beside sorting in numpy and torch."""
 
 from __future__ import annotations
 
@@ -8,59 +8,63 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import expected
 import pqi
-from harness import Array, Call, Contender, Job, cases, rows, run, tensor, weights
+from data import Array, Data, magnitudes, tensor, weights
+from harness import COLUMNS, ROWS, WHOLE, Call, Contender, Job, Vectors, run
+from plan import Point, cases
 
 
-def by_pqi(dtype: str, n: int, width: int | None) -> Call:
-    x, axis = rows(weights(dtype, n), width), None if width is None else 1
-    return lambda: pqi.gini(x, axis=axis)
+def by_pqi(data: Data, vectors: Vectors) -> Call:
+    x = vectors.of(weights(data))
+    return lambda: pqi.gini(x, axis=vectors.axis)
 
 
-def sorted_gini(x: Array) -> Any:
-    """Return the Gini index of the last axis from np.sort and a dot product."""
-    ordered = np.sort(np.abs(x), axis=-1)
+def by_numpy(data: Data, vectors: Vectors) -> Call:
+    """Return a sort and a dot product, in the type itself but for the sums."""
+    x = vectors.groups(vectors.of(weights(data)))
     d = x.shape[-1]
-    ranks = np.arange(1 - d, d, 2, dtype=np.float32 if x.dtype == np.float32 else np.float64)
-    return (ordered @ ranks) / (d * ordered.sum(axis=-1, dtype=np.float64))
-
-
-def by_numpy(dtype: str, n: int, width: int | None) -> Call:
-    x = rows(weights(dtype, n), width)
-    return lambda: sorted_gini(x.astype(np.float32, copy=False))
-
-
-def by_torch(dtype: str, n: int, width: int | None) -> Call:
-    import torch
-
-    x = rows(tensor(dtype, n), width)
 
     def gini() -> Any:
-        ordered = torch.sort(x.float().abs(), dim=-1).values
-        d = x.shape[-1]
-        ranks = torch.arange(1 - d, d, 2, dtype=torch.float32)
+        ordered = np.sort(magnitudes(x), axis=-1)
+        ranks = np.arange(1 - d, d, 2, dtype=ordered.dtype)
+        return (ordered @ ranks) / (d * ordered.sum(axis=-1, dtype=np.float64))
+
+    return gini
+
+
+def by_torch(data: Data, vectors: Vectors) -> Call:
+    import torch
+
+    x = vectors.of(tensor(data))
+    x = x.movedim(0, -1) if vectors.axis == 0 else x
+    d = x.shape[-1]
+
+    def gini() -> Any:
+        ordered = torch.sort(x.abs() if x.element_size() > 2 else x.float().abs(), dim=-1).values
+        ranks = torch.arange(1 - d, d, 2, dtype=ordered.dtype)
         return (ordered @ ranks / (d * ordered.sum(dim=-1, dtype=torch.float64))).numpy()
 
     return gini
 
 
-def check(x: Array, _width: int | None, result: Any, tolerance: float) -> None:
-    """Compare with numpy in float64."""
-    np.testing.assert_allclose(result, sorted_gini(x), rtol=0, atol=tolerance)
+def check(_groups: Array, values: Array, result: Any, tolerance: float) -> None:
+    np.testing.assert_allclose(np.ravel(result), values, rtol=0, atol=tolerance)
 
 
-CONTENDERS = [
-    Contender("pqi", by_pqi, 1e-12),
-    Contender("numpy", by_numpy, 1e-3),
-    Contender("torch", by_torch, 1e-3),
-]
-JOBS = [
-    Job("Gini", CONTENDERS, check),
-    Job("Gini, rows of 256", CONTENDERS, check, 256),
-    Job("Gini, rows of 1000", CONTENDERS, check, 1000),
-]
+def job(vectors: Vectors) -> Job:
+    contenders = [
+        Contender("pqi", by_pqi, 1e-12),
+        Contender("numpy", by_numpy, 1e-2),
+        Contender("torch", by_torch, 1e-2),
+    ]
+    axes = frozenset({"dtype", "distribution", "threads"} if vectors is WHOLE else ())
+    return Job(f"Gini{vectors}", contenders, expected.gini, check, vectors, axes)
 
 
-@pytest.mark.parametrize(("job", "contender", "dtype", "n"), cases(JOBS))
-def test_gini(benchmark: BenchmarkFixture, job: Job, contender: Contender, dtype: str, n: int) -> None:
-    run(benchmark, job, contender, dtype, n)
+JOBS = [job(vectors) for vectors in (WHOLE, *ROWS, COLUMNS)]
+
+
+@pytest.mark.parametrize(("job", "contender", "point"), cases(JOBS))
+def test_gini(benchmark: BenchmarkFixture, job: Job, contender: Contender, point: Point) -> None:
+    run(benchmark, job, contender, point)

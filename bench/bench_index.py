@@ -1,42 +1,48 @@
-"""The PQ index, whole and by rows, beside numpy, torch and numba."""
+"""The PQ index, whole, by rows and by columns, beside numpy, torch and numba."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import expected
 import pqi
-from harness import THREADS, Array, Call, Contender, Job, cases, rows, run, tensor, weights
+from data import Array, Data, magnitudes, tensor, weights
+from harness import COLUMNS, ROWS, WHOLE, Call, Contender, Job, Vectors, run
+from plan import Point, cases
+
+EVERYWHERE = frozenset({"dtype", "distribution", "threads"})
 
 
 def bind(p: float, q: float) -> Contender:
     """Return this library's call."""
 
-    def prepare(dtype: str, n: int, width: int | None) -> Call:
-        x, axis = rows(weights(dtype, n), width), None if width is None else 1
-        return lambda: pqi.index(x, p, q, axis=axis)
+    def prepare(data: Data, vectors: Vectors) -> Call:
+        x = vectors.of(weights(data))
+        return lambda: pqi.index(x, p, q, axis=vectors.axis)
 
     return Contender("pqi", prepare, 1e-11)
 
 
-def power(magnitudes: Any, r: float, sqrt: Any) -> Any:
+def power(x: Any, r: float, sqrt: Any) -> Any:
     """Return magnitudes to the r-th power in the cheapest way."""
     special = {0.5: sqrt, 1.0: lambda v: v, 2.0: lambda v: v * v}
-    return special[r](magnitudes) if r in special else magnitudes**r
+    return special[r](x) if r in special else x**r
 
 
 def in_numpy(p: float, q: float) -> Contender:
-    """Return numpy's float32 powers with float64 means."""
+    """Return numpy's powers in the type itself with float64 means."""
 
-    def prepare(dtype: str, n: int, width: int | None) -> Call:
-        x, axis = rows(weights(dtype, n), width), None if width is None else 1
+    def prepare(data: Data, vectors: Vectors) -> Call:
+        x = vectors.of(weights(data))
 
         def index() -> Any:
-            magnitudes = np.abs(x.astype(np.float32, copy=False))
-            mean_p, mean_q = (power(magnitudes, r, np.sqrt).mean(axis=axis, dtype=np.float64) for r in (p, q))
+            absolute = magnitudes(x)
+            mean_p, mean_q = (power(absolute, r, np.sqrt).mean(axis=vectors.axis, dtype=np.float64) for r in (p, q))
             return 1 - mean_p ** (1 / p) / mean_q ** (1 / q)
 
         return index
@@ -45,16 +51,18 @@ def in_numpy(p: float, q: float) -> Contender:
 
 
 def in_torch(p: float, q: float) -> Contender:
-    """Return torch's float32 powers with float64 means."""
+    """Return torch's powers in the type itself, or float32, with float64 means."""
 
-    def prepare(dtype: str, n: int, width: int | None) -> Call:
+    def prepare(data: Data, vectors: Vectors) -> Call:
         import torch
 
-        x, dim = rows(tensor(dtype, n), width), None if width is None else 1
+        x = vectors.of(tensor(data))
 
         def index() -> Any:
-            magnitudes = x.float().abs()
-            mean_p, mean_q = (power(magnitudes, r, torch.sqrt).mean(dim=dim, dtype=torch.float64) for r in (p, q))
+            absolute = x.abs() if x.element_size() > 2 else x.float().abs()
+            mean_p, mean_q = (
+                power(absolute, r, torch.sqrt).mean(dim=vectors.axis, dtype=torch.float64) for r in (p, q)
+            )
             return (1 - mean_p ** (1 / p) / mean_q ** (1 / q)).numpy()
 
         return index
@@ -65,10 +73,9 @@ def in_torch(p: float, q: float) -> Contender:
 def in_numba(p: float, q: float) -> Contender:
     """Return one fused parallel loop with float64 sums."""
 
-    def prepare(dtype: str, n: int, _width: int | None) -> Call:
+    def prepare(data: Data, _vectors: Vectors) -> Call:
         import numba
 
-        numba.set_num_threads(THREADS)
         halves = (p, q) == (0.5, 1.0)
         squares = (p, q) == (1.0, 2.0)
 
@@ -88,29 +95,30 @@ def in_numba(p: float, q: float) -> Contender:
             return 1 - (first / x.size) ** (1 / p) / (second / x.size) ** (1 / q)
 
         index: Any = numba.njit(parallel=True)(loop)
-        x = weights(dtype, n)
+        x = weights(data)
+        index(x[:16])  # compiles
         return lambda: index(x)
 
-    return Contender("numba", prepare, 1e-9, ("float32",))
+    return Contender("numba", prepare, 1e-9, ("float32", "float64"))
 
 
-def job(p: float, q: float, width: int | None = None) -> Job:
+def check(_groups: Array, values: Array, result: Any, tolerance: float) -> None:
+    np.testing.assert_allclose(np.ravel(result), values, rtol=0, atol=tolerance)
+
+
+def job(p: float, q: float, vectors: Vectors = WHOLE) -> Job:
     """Return the comparison for one pair of exponents."""
-
-    def check(x: Array, _width: int | None, result: Any, tolerance: float) -> None:
-        axis = None if width is None else 1
-        mean_p, mean_q = ((np.abs(x) ** r).mean(axis=axis) for r in (p, q))
-        np.testing.assert_allclose(result, 1 - mean_p ** (1 / p) / mean_q ** (1 / q), rtol=0, atol=tolerance)
-
     pair = f"({p:g}, {q:g})".replace("0.", ".").replace("(.5", "(½")
-    name = f"index {pair}" if width is None else f"index {pair}, rows of {width}"
     contenders = [bind(p, q), in_numpy(p, q), in_torch(p, q)]
-    return Job(name, contenders if width else [*contenders, in_numba(p, q)], check, width)
+    if vectors is WHOLE:
+        contenders.append(in_numba(p, q))
+    axes = EVERYWHERE if vectors is WHOLE else frozenset[str]()
+    return Job(f"index {pair}{vectors}", contenders, partial(expected.index, p=p, q=q), check, vectors, axes)
 
 
-JOBS = [job(0.5, 1), job(1, 2), job(0.7, 1.3), job(0.5, 1, 256), job(0.5, 1, 1000)]
+JOBS = [job(1, 2), job(0.5, 1), job(0.7, 1.3), *(job(0.5, 1, vectors) for vectors in (*ROWS, COLUMNS))]
 
 
-@pytest.mark.parametrize(("job", "contender", "dtype", "n"), cases(JOBS))
-def test_index(benchmark: BenchmarkFixture, job: Job, contender: Contender, dtype: str, n: int) -> None:
-    run(benchmark, job, contender, dtype, n)
+@pytest.mark.parametrize(("job", "contender", "point"), cases(JOBS))
+def test_index(benchmark: BenchmarkFixture, job: Job, contender: Contender, point: Point) -> None:
+    run(benchmark, job, contender, point)

@@ -1,7 +1,7 @@
 """Scanning and pruning a generated bfloat16 checkpoint in four shards, beside a read pass over its bytes.
 
-``PQI_BENCH_SCAN_GB`` sets the size (default 0.5), ``PQI_BENCH_THREADS`` the threads, ``PQI_BENCH_SCAN_DIR`` the folder
-in which the files are made; they are in the page cache when they are timed.
+``PQI_BENCH_SCAN_GB`` sets the size (default 0.5), the first of ``PQI_BENCH_THREADS`` the threads and
+``PQI_BENCH_SCAN_DIR`` the folder in which the files are made; they are in the page cache when they are timed.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import pqi
-from harness import THREADS
+from plan import THREAD_AXIS
 from pqi import _core
 from pqi.checkpoint.mapping import map_file
 from pqi.checkpoint.reading import open_checkpoint
 
+THREADS = THREAD_AXIS[0]
 GIGABYTES = float(os.environ.get("PQI_BENCH_SCAN_GB", "0.5"))
 SHARDS, WIDTH = 4, 4096
 PAIRS = [(0.5, 1.0), (1.0, 2.0), (0.5, 2.0)]

@@ -1,85 +1,82 @@
-"""Masks of the k largest magnitudes, whole and by rows, beside partitioning in numpy and torch.
+"""Masks of the k largest magnitudes, whole, by rows and by columns, beside partitioning in numpy and torch.
 
 numpy's partition and comparison keeps every tie at the threshold; the others keep exactly k.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+import expected
 import pqi
-from harness import Array, Call, Contender, Job, cases, rows, run, tensor, weights
+from data import Array, Data, magnitudes, tensor, weights
+from expected import Ties
+from harness import COLUMNS, ROWS, WHOLE, Call, Contender, Job, Vectors, run
+from plan import Point, cases
 
 
-def bind(share: float) -> Contender:
-    """Return this library's call."""
-
-    def prepare(dtype: str, n: int, width: int | None) -> Call:
-        x, axis = rows(weights(dtype, n), width), None if width is None else 1
-        k = round(share * x.shape[-1])
-        return lambda: pqi.topk_mask(x, k, axis=axis)
-
-    return Contender("pqi", prepare, 0)
+def length(data: Data, vectors: Vectors) -> int:
+    """Return how many entries a group has."""
+    if vectors.width is None:
+        return data.n
+    return vectors.width if vectors.axis == 1 else data.n // vectors.width
 
 
-def in_numpy(share: float) -> Contender:
+def by_pqi(share: float, data: Data, vectors: Vectors) -> Call:
+    x, k = vectors.of(weights(data)), round(share * length(data, vectors))
+    return lambda: pqi.topk_mask(x, k, axis=vectors.axis)
+
+
+def by_numpy(share: float, data: Data, vectors: Vectors) -> Call:
     """Return np.partition and a comparison."""
+    x, d, axis = vectors.of(weights(data)), length(data, vectors), vectors.axis or 0
+    k = max(1, round(share * d))
 
-    def prepare(dtype: str, n: int, width: int | None) -> Call:
-        x = rows(weights(dtype, n), width)
-        k = round(share * x.shape[-1])
+    def mask() -> Any:
+        absolute = magnitudes(x)
+        return absolute >= np.take(np.partition(absolute, d - k, axis=axis), [d - k], axis=axis)
 
-        def mask() -> Any:
-            magnitudes = np.abs(x.astype(np.float32, copy=False))
-            return magnitudes >= np.partition(magnitudes, -k, axis=-1)[..., -k : magnitudes.shape[-1] - k + 1]
-
-        return mask
-
-    return Contender("numpy", prepare, 0.05)
+    return mask
 
 
-def in_torch(share: float) -> Contender:
+def by_torch(share: float, data: Data, vectors: Vectors) -> Call:
     """Return torch.topk and a scatter."""
+    import torch
 
-    def prepare(dtype: str, n: int, width: int | None) -> Call:
-        import torch
+    x, dim = vectors.of(tensor(data)), vectors.axis or 0
+    k = round(share * length(data, vectors))
 
-        x = rows(tensor(dtype, n), width)
-        k = round(share * x.shape[-1])
+    def mask() -> Any:
+        chosen = torch.topk(x.abs(), k, dim=dim, sorted=False).indices
+        return torch.zeros(x.shape, dtype=torch.bool).scatter_(dim, chosen, value=True).numpy()
 
-        def mask() -> Any:
-            chosen = torch.topk(x.abs(), k, dim=-1, sorted=False).indices
-            return torch.zeros(x.shape, dtype=torch.bool).scatter_(-1, chosen, value=True).numpy()
-
-        return mask
-
-    return Contender("torch", prepare, 0)
+    return mask
 
 
-def job(share: float, width: int | None = None) -> Job:
+def job(share: float, vectors: Vectors = WHOLE) -> Job:
     """Return the comparison for one share of entries to keep."""
 
-    def check(x: Array, _width: int | None, result: Any, tolerance: float) -> None:
-        """Assert the count, and that nothing dropped is larger than what is kept."""
-        magnitudes = np.abs(x)
-        d = x.shape[-1]
-        kept = np.where(result, magnitudes, np.inf).min(axis=-1)
-        dropped = np.where(result, -1, magnitudes).max(axis=-1)
-        assert np.all(dropped <= kept)
-        surplus = np.count_nonzero(result, axis=-1) - round(share * d)
-        assert np.mean(np.abs(surplus)) <= tolerance * d
+    def check(groups: Array, _expected: Any, result: Any, ties: float) -> None:
+        k = round(share * groups.shape[1])
+        expected.assert_top(groups, vectors.groups(result), k, Ties(int(ties)))
 
-    name = f"top {share:.0%} mask" if width is None else f"top {share:.0%} mask, rows of {width}"
-    return Job(name, [bind(share), in_numpy(share), in_torch(share)], check, width)
-
-
-JOBS = [job(0.01), job(0.1), job(0.5), job(0.1, 256), job(0.1, 1000)]
+    contenders = [
+        Contender("pqi", partial(by_pqi, share), Ties.FIRST),
+        Contender("numpy", partial(by_numpy, share), Ties.ALL),
+        Contender("torch", partial(by_torch, share), Ties.ANY),
+    ]
+    axes = frozenset({"dtype", "distribution", "threads"} if vectors is WHOLE else ())
+    return Job(f"top {share:.0%} mask{vectors}", contenders, lambda _groups: None, check, vectors, axes)
 
 
-@pytest.mark.parametrize(("job", "contender", "dtype", "n"), cases(JOBS))
-def test_topk(benchmark: BenchmarkFixture, job: Job, contender: Contender, dtype: str, n: int) -> None:
-    run(benchmark, job, contender, dtype, n)
+JOBS = [job(0.01), job(0.1), job(0.5), *(job(0.1, vectors) for vectors in (*ROWS, COLUMNS))]
+
+
+@pytest.mark.parametrize(("job", "contender", "point"), cases(JOBS))
+def test_topk(benchmark: BenchmarkFixture, job: Job, contender: Contender, point: Point) -> None:
+    run(benchmark, job, contender, point)

@@ -1,4 +1,4 @@
-"""Time one call in rounds, each beside a read pass over the same bytes on the same threads in the same process."""
+"""Time one call in rounds, each next to a read pass over the same bytes on the same threads in the same process."""
 
 from __future__ import annotations
 
@@ -6,113 +6,154 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from importlib.util import find_spec
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import ml_dtypes
 import numpy as np
-import numpy.typing as npt
-import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import pqi
+from data import DTYPES, Array, Data, weights
 from pqi import _core
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    from plan import Point
+
 Call = Callable[[], Any]
 
-SIZES = [int(float(n)) for n in os.environ.get("PQI_BENCH_SIZES", "1e3,1e5,1e7").split(",")]
-THREADS = int(os.environ.get("PQI_BENCH_THREADS", str(min(2, os.cpu_count() or 1))))
-SECONDS = float(os.environ.get("PQI_BENCH_SECONDS", "1"))
-DTYPES = {"float32": np.dtype(np.float32), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
+SECONDS = float(os.environ.get("PQI_BENCH_SECONDS", "0.5"))
+PATIENCE = 1.0  # seconds; a peer's call that takes longer is timed once after its check
+LEAST = {"pqi": 7}  # rounds, however long they take; others 3
 
 
-@lru_cache(maxsize=2)
-def weights(dtype: str, n: int) -> Array:
-    """Return n normally distributed values."""
-    return np.random.default_rng(0).standard_normal(n, dtype=np.float32).astype(DTYPES[dtype])
+class Vectors(NamedTuple):
+    """How the values are cut into groups: the whole of them, rows of a width, or the columns of such rows."""
+
+    width: int | None = None
+    axis: int | None = None
+
+    def of(self, x: Any) -> Any:
+        """Return a library's array in this shape."""
+        return x if self.width is None else x[: x.shape[0] // self.width * self.width].reshape(-1, self.width)
+
+    def groups(self, x: Array) -> Array:
+        """Return a shaped array as a matrix, a group a row; a view."""
+        return x.reshape(1, -1) if self.width is None else np.moveaxis(x, self.axis or 0, -1)
+
+    def __str__(self) -> str:
+        """Return what follows a job's name."""
+        if self.width is None:
+            return ""
+        return f", rows of {self.width}" if self.axis == 1 else f", {self.width} columns"
 
 
-@lru_cache(maxsize=2)
-def tensor(dtype: str, n: int) -> Any:
-    """Return the same values as a torch tensor."""
-    import torch
-
-    torch.set_num_threads(THREADS)
-    return torch.from_numpy(weights(dtype, n).astype(np.float32)).to(getattr(torch, dtype))
+WHOLE = Vectors()
+ROWS = [Vectors(width, 1) for width in (64, 256, 1024, 4096)]
+COLUMNS = Vectors(1024, 0)
 
 
 class Contender(NamedTuple):
-    """A library's way to do a job: `prepare` takes the dtype, n and the width of rows, and returns the call."""
+    """A library's way to do a job: `prepare` takes the data and how they are cut, and returns the call."""
 
     library: str
-    prepare: Callable[[str, int, int | None], Call]
+    prepare: Callable[[Data, Vectors], Call]
     tolerance: float
-    dtypes: tuple[str, ...] = ("float32", "bfloat16")
+    dtypes: tuple[str, ...] = tuple(DTYPES)
 
 
 class Job(NamedTuple):
-    """What is timed: `check` takes the float64 values, the width of rows, the result and the tolerance."""
+    """What is timed, and what it must give.
+
+    `expected` computes from a matrix of groups, independently of every contender; `check` compares a result, brought
+    into one value or row per group, with it.
+    """
 
     name: str
     contenders: list[Contender]
-    check: Callable[[Array, int | None, Any, float], None]
-    width: int | None = None
+    expected: Callable[[Array], Any]
+    check: Callable[[Array, Any, Any, float], None]
+    vectors: Vectors = WHOLE
+    axes: frozenset[str] = frozenset()
+    dtypes: tuple[str, ...] = tuple(DTYPES)
+
+    @property
+    def smallest(self) -> int:
+        """The least number of values that fill a row."""
+        return self.vectors.width or 1
 
 
-def cases(jobs: list[Job]) -> list[Any]:
-    """Return every job with every size, dtype and installed contender."""
-    return [
-        pytest.param(job, contender, dtype, n, id=f"{job.name}-{dtype}-{n:.0e}-{contender.library}")
-        for job in jobs
-        for n in SIZES
-        if n >= (job.width or 1)
-        for dtype in DTYPES
-        for contender in job.contenders
-        if dtype in contender.dtypes and find_spec(contender.library) is not None
-    ]
+class Remembered:
+    """The last expected result: contenders of one job on one set of values share it."""
+
+    key: tuple[str, Data] | None = None
+    value: Any = None
+
+    def of(self, job: Job, data: Data, groups: Array) -> Any:
+        """Return what a job must give."""
+        if self.key != (job.name, data):
+            self.key, self.value = (job.name, data), job.expected(groups)
+        return self.value
 
 
-def rows(x: Any, width: int | None) -> Any:
-    """Return x as rows of a width; as it is where there is none."""
-    return x if width is None else x[: x.shape[0] // width * width].reshape(-1, width)
+remembered = Remembered()
 
 
-def run(benchmark: BenchmarkFixture, job: Job, contender: Contender, dtype: str, n: int) -> None:
-    """Check a contender's result and time it, with a read pass before every round."""
-    pqi.set_num_threads(THREADS)
-    x = rows(weights(dtype, n), job.width)
-    call = contender.prepare(dtype, n, job.width)
-    job.check(x.astype(np.float64), job.width, call(), contender.tolerance)
+def use_threads(threads: int) -> None:
+    """Give every library that is already imported this many threads."""
+    import sys
+
+    pqi.set_num_threads(threads)
+    for library, setter in (("torch", "set_num_threads"), ("numba", "set_num_threads")):
+        if library in sys.modules:
+            getattr(sys.modules[library], setter)(threads)
+
+
+def seconds(call: Call) -> tuple[Any, float]:
+    """Return a call's result and how long it took."""
     start = time.perf_counter()
-    call()
-    once = time.perf_counter() - start
+    result = call()
+    return result, time.perf_counter() - start
+
+
+def run(benchmark: BenchmarkFixture, job: Job, contender: Contender, point: Point) -> None:
+    """Check a contender's result and time it, with a read pass before every round."""
+    x = job.vectors.of(weights(point.data))
+    call = contender.prepare(point.data, job.vectors)
+    use_threads(point.threads)
+    result, once = seconds(call)
+    groups = job.vectors.groups(x)
+    job.check(groups, remembered.of(job, point.data, groups), result, contender.tolerance)
+    del result
+    if once < PATIENCE:
+        once = seconds(call)[1]
     batch = max(1, min(2000, int(2e-3 / once)))
-    view = _core.View.of_numpy(x, "x")
-    passes = []
-
-    def read() -> None:
-        start = time.perf_counter()
-        for _ in range(batch):
-            _core.read_pass(view)
-        passes.append((time.perf_counter() - start) / batch)
-
-    def repeat() -> None:
-        for _ in range(batch):
-            call()
-
-    rounds = max(3, min(50, int(SECONDS / (once * batch))))
-    benchmark.pedantic(  # type: ignore[no-untyped-call]
-        repeat, setup=read, rounds=rounds, iterations=1, warmup_rounds=1
-    )
+    least = 1 if once >= PATIENCE else LEAST.get(contender.library, 3)
+    rounds = max(least, min(50, int(SECONDS / (once * batch))))
+    ratios = in_rounds(benchmark, call, x, batch, rounds)
     benchmark.extra_info.update(
         job=job.name,
         library=contender.library,
-        dtype=dtype,
-        size=n,
-        batch=batch,
-        read_pass=statistics.median(passes),
-        threads=THREADS,
+        **point.data._asdict(),
+        threads=point.threads,
+        seconds=statistics.median(benchmark.stats.stats.data) / batch,  # type: ignore[union-attr]
+        passes=statistics.median(ratios),
         isa=pqi.info()["isa"],
     )
+
+
+def in_rounds(benchmark: BenchmarkFixture, call: Call, x: Array, batch: int, rounds: int) -> list[float]:
+    """Time batches of calls, and return each round's multiple of the read pass before it."""
+    view = _core.View.of_numpy(x, "x")
+    passes: list[float] = []
+
+    def repeat(what: Call) -> None:
+        for _ in range(batch):
+            what()
+
+    def read() -> None:
+        passes.append(seconds(lambda: repeat(lambda: _core.read_pass(view)))[1])
+
+    benchmark.pedantic(  # type: ignore[no-untyped-call]
+        lambda: repeat(call), setup=read, rounds=rounds, iterations=1
+    )
+    calls: list[float] = benchmark.stats.stats.data  # type: ignore[union-attr]
+    return [call / read for call, read in zip(calls, passes, strict=True)]
