@@ -11,6 +11,7 @@ import pytest
 import pqi
 from pqi import cli
 from pqi.experiment.config import Training
+from pqi.experiment.options import configurations
 from pqi.experiment.presets import METHODS, PRESETS
 from pqi.experiment.runs import find_runs
 from pqi.experiment.study import execute_all
@@ -77,7 +78,7 @@ def test_the_module_runs_as_the_command():
 
 
 def test_the_demo_compares_the_papers_methods_on_three_seeds():
-    configs = cli.configurations(options("demo"))
+    configs = configurations(options("demo"))
     preset = PRESETS["digits"]
     assert len(configs) == 12
     assert {config.method for config in configs} == set(METHODS)
@@ -95,16 +96,42 @@ def test_every_hyper_parameter_can_be_overridden_and_the_others_stay(field):
     else:
         value = getattr(preset, field.name) * 2
         arguments = [f"--{flag}", str(value)]
-    (config,) = cli.configurations(options("prune", "--method", "sap", *arguments))
+    (config,) = configurations(options("prune", "--method", "sap", *arguments))
     assert config.training == dataclasses.replace(preset, **{field.name: value})
 
 
 def test_runs_are_the_product_of_what_is_asked_for_each_once():
     command = "prune --method sap --method sap:0.5,1 --method one --seeds 0 3 0 --scope layer neuron"
-    configs = cli.configurations(options(*command.split(), "--iterations", "2", "--threads", "2", "--model", "linear"))
+    configs = configurations(options(*command.split(), "--iterations", "2", "--threads", "2", "--model", "linear"))
     assert len(configs) == 2 * 2 * 2
     assert {config.scope for config in configs} == {"layer", "neuron"}
     assert {(config.iterations, config.threads, config.model) for config in configs} == {(2, 2, "linear")}
+
+
+def test_options_override_a_grid_and_choose_among_its_runs():
+    command = "prune --grid digits-study --method sap --method one --scope layer global --seeds 5 --epochs 3"
+    configs = configurations(options(*command.split(), "--model", "linear", "--stop-at", "underfit", "--threads", "2"))
+    assert {(config.scope, config.method.label) for config in configs} == {
+        (scope, label) for scope in ("layer", "global") for label in ("SAP(½, 1)", "One Shot")
+    }
+    assert len(configs) == 4
+    assert {(config.seed, config.training.epochs, config.model) for config in configs} == {(5, 3, "linear")}
+    assert {(config.stop_at, config.compat, config.threads) for config in configs} == {("underfit", "paper", 2)}
+    assert {(config.iterations, config.training.weight_decay) for config in configs} == {(30, 5e-3)}
+
+
+def test_list_shows_the_runs_and_how_far_they_are(capsys, empty):
+    arguments = ["prune", "--method", "sap:1,2", "--method", "one-shot", *TINY]
+    assert cli.main([*arguments, "--list"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown] == ["0/2", "0/2"]
+    assert list(empty.iterdir()) == [], "nothing is run"
+    assert cli.main([*arguments[:3], *TINY]) == 0
+    capsys.readouterr()
+    assert cli.main([*arguments, "--list"]) == 0
+    first, second = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert [first[0], second[0]] == ["2/2", "0/2"]
+    assert (empty / first[1] / "config.json").exists()
 
 
 @pytest.mark.parametrize(
@@ -120,6 +147,12 @@ def test_runs_are_the_product_of_what_is_asked_for_each_once():
         (["prune", "--epochs", "0"], "epochs must be >= 1, got 0"),
         (["prune", "--seeds", "-1"], "seed must be >= 0 and < 2**32, got -1"),
         (["prune", "--jobs", "0"], "jobs must be >= 1, got 0"),
+        (["prune", "--grid", "paper-fig0"], "grid must be a file ending in .json or one of digits-study"),
+        (["prune", "--grid", "nowhere.json"], "nowhere.json"),
+        (["prune", "--grid", "digits-study", "--method", "one:.3"], "grid must have runs with the methods and scopes"),
+        (["prune", "--grid", "digits-study", "--iterations", "-1"], "iterations must be >= 0, got -1"),
+        (["prune", "--stop-at", "soon"], "argument --stop-at: invalid choice: 'soon'"),
+        (["prune", "--compat", "old"], "argument --compat: invalid choice: 'old'"),
         (["report"], "the following arguments are required: DIR"),
         (["report", "nowhere"], "no run in nowhere"),
     ],
@@ -192,7 +225,7 @@ def test_ctrl_c_ends_the_command_and_the_same_command_resumes(tmp_path):
     assert 0 < sum(left) < 2 * 5
 
     for out in (interrupted, whole):
-        configs = cli.configurations(options(*arguments, str(out)))
+        configs = configurations(options(*arguments, str(out)))
         assert execute_all(configs, out, jobs=1, on_advance=lambda advance: None) == []
     resumed, expected = (
         {run.path.name: (run.path / "records.jsonl").read_bytes() for run in find_runs(out)}

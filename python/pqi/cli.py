@@ -6,18 +6,18 @@ Exit status: 0 when all is well, 1 when a run failed, 2 for a wrong command or i
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pqi import __version__
 from pqi.checkpoint.commands import add_commands as add_checkpoint_commands
-from pqi.experiment.config import SCOPES, RunConfig, Training, setting_type
-from pqi.experiment.method_spec import MethodSpec
-from pqi.experiment.presets import METHODS, PRESETS
+from pqi.experiment.options import add_prune_options, grid_of
+
+if TYPE_CHECKING:
+    from pqi.experiment.config import RunConfig
 
 NEEDED = {
     "torch": "torch",
@@ -27,8 +27,6 @@ NEEDED = {
     "sklearn": "scikit-learn",
 }
 """Modules that the commands import, with the names under which they are installed."""
-
-NUMBER = "N"
 
 METHOD_HELP = """\
 methods:
@@ -72,7 +70,7 @@ def build_parser() -> Parser:
     parser = Parser(prog="pqindex", description="Sparsity measures, and pruning steered by them.")
     parser.add_argument("--version", action="version", version=f"pqindex {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
-    _add_prune(
+    add_prune_options(
         commands.add_parser(
             "prune",
             help="train, prune and rewind a network, again and again",
@@ -83,7 +81,7 @@ def build_parser() -> Parser:
         seeds=(0,),
         out=None,
     )
-    _add_prune(
+    add_prune_options(
         commands.add_parser(
             "demo",
             help="prune with the digits preset, three seeds, into runs/demo: one to four minutes",
@@ -112,10 +110,13 @@ def prune(options: argparse.Namespace) -> int:
     from pqi.experiment.progress import progress_bars
     from pqi.experiment.study import default_jobs, execute_all
 
-    configs = configurations(options)
+    grid = grid_of(options)
+    configs = grid.configurations()
     for config in configs:
         config.method.method()
-    out = options.out or Path("runs") / options.preset
+    out = options.out or Path("runs") / (Path(options.grid).stem if options.grid else grid.preset)
+    if options.list:
+        return list_runs(configs, out)
     jobs = default_jobs() if options.jobs is None else options.jobs
     with progress_bars(configs, Console(stderr=True)) as on_advance:
         failures = execute_all(configs, out, jobs=jobs, on_advance=on_advance)
@@ -124,6 +125,16 @@ def prune(options: argparse.Namespace) -> int:
     if len(failures) == len(configs):
         return 1
     return report(out) or int(bool(failures))
+
+
+def list_runs(configs: Sequence[RunConfig], out: Path) -> int:
+    """Print each run's directory and how many of its trainings are finished there."""
+    from pqi.experiment.runs import RunDirectory
+
+    for config in configs:
+        path = out / config.name
+        print(f"{RunDirectory(path).finished()}/{config.iterations + 1} {path}")
+    return 0
 
 
 def report(directory: Path) -> int:
@@ -136,109 +147,6 @@ def report(directory: Path) -> int:
     print_tables(written.studies, Console())
     print(f"report: {written.page}   figures: {written.figures[0].parent}")
     return 0
-
-
-def configurations(options: argparse.Namespace) -> list[RunConfig]:
-    """Return the configurations that the options ask for, each once.
-
-    Raises
-    ------
-    ValueError
-        For a setting outside its range.
-    """
-    preset = PRESETS[options.preset]
-    model = options.model or preset.model
-    if model not in preset.models:
-        raise ValueError(f"model must be one of {', '.join(preset.models)} with preset {options.preset}, got {model!r}")
-    given = {item.name: getattr(options, item.name) for item in dataclasses.fields(Training)}
-    overridden = {name: value for name, value in given.items() if value is not None}
-    found = (
-        RunConfig(
-            dataset=preset.dataset,
-            model=model,
-            scope=scope,
-            method=method,
-            seed=seed,
-            iterations=preset.iterations if options.iterations is None else options.iterations,
-            training=dataclasses.replace(preset.training, **overridden),
-            threads=options.threads,
-        )
-        for scope in options.scope
-        for seed in options.seeds
-        for method in options.method or METHODS
-    )
-    return list(dict.fromkeys(found))
-
-
-def _add_prune(parser: argparse.ArgumentParser, *, seeds: Sequence[int], out: Path | None) -> None:
-    models = sorted({model for preset in PRESETS.values() for model in preset.models})
-    what = parser.add_argument_group("what to run")
-    what.add_argument("--preset", choices=PRESETS, default="digits", help="data set and settings (default digits)")
-    what.add_argument("--model", choices=models, help=f"network {_by_preset('model')}")
-    what.add_argument(
-        "--method",
-        action="append",
-        type=_method,
-        metavar="METHOD",
-        help="repeat to compare several (default sap:0.5,1 sap:1,2 lottery-ticket one-shot)",
-    )
-    what.add_argument(
-        "--scope",
-        nargs="+",
-        choices=SCOPES,
-        default=["global"],
-        help="weights that are ranked together: of a neuron, a layer, or all (default global)",
-    )
-    shown = " ".join(map(str, seeds))
-    what.add_argument(
-        "--seeds", nargs="+", type=int, metavar=NUMBER, default=list(seeds), help=f"one run each (default {shown})"
-    )
-    what.add_argument("--iterations", type=int, metavar=NUMBER, help=f"number of prunings {_by_preset('iterations')}")
-    training = parser.add_argument_group("training")
-    for item in dataclasses.fields(Training):
-        flag, text = (
-            f"--{item.name.replace('_', '-')}",
-            f"{item.metadata['help']} {_by_preset(f'training.{item.name}')}",
-        )
-        if setting_type(item) is bool:
-            training.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
-        else:
-            training.add_argument(flag, type=setting_type(item), metavar=NUMBER, help=text)
-    where = parser.add_argument_group("where and how")
-    where.add_argument(
-        "--out", type=Path, metavar="DIR", default=out, help=f"directory of the runs (default {out or 'runs/PRESET'})"
-    )
-    where.add_argument(
-        "--jobs", type=_jobs, metavar=NUMBER, help="runs side by side (default one per processor, at most 4)"
-    )
-    where.add_argument(
-        "--threads", type=int, metavar=NUMBER, default=1, help="threads of each run; part of the settings (default 1)"
-    )
-
-
-def _by_preset(path: str) -> str:
-    """Return what the presets set, for a help text."""
-    values = []
-    for name, preset in PRESETS.items():
-        value: object = preset
-        for part in path.split("."):
-            value = getattr(value, part)
-        values.append(f"{name}: {value}")
-    return f"({', '.join(values)})"
-
-
-def _method(text: str) -> MethodSpec:
-    try:
-        return MethodSpec.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _jobs(text: str) -> int:
-    jobs = int(text)
-    if jobs < 1:
-        raise argparse.ArgumentTypeError(f"jobs must be >= 1, got {jobs}")
-    return jobs
 
 
 def _complain(message: str) -> int:

@@ -32,16 +32,26 @@ def test_every_setting_changes_the_digest():
             "seed": 1,
             "iterations": 3,
             "threads": 2,
+            "stop_at": "collapse",
+            "compat": "published",
         }.items()
     ]
     assert {field.name for field in dataclasses.fields(config)} - {"training"} == {
-        name for other in others for name in config.to_dict() if other.to_dict()[name] != config.to_dict()[name]
+        name for other in others for name in other.to_dict() if other.to_dict()[name] != config.to_dict().get(name)
     }
     for field in dataclasses.fields(Training):
         value = getattr(TRAINING, field.name)
         changed = dataclasses.replace(TRAINING, **{field.name: not value if isinstance(value, bool) else value * 2})
         others.append(configuration(training=changed))
     assert len({config.digest for config in [config, *others]}) == 1 + len(others)
+
+
+def test_settings_that_came_later_are_described_where_they_are_not_the_default():
+    plain = configuration()
+    assert not {"stop_at", "compat"} & plain.to_dict().keys()
+    assert RunConfig.from_dict(plain.to_dict()) == plain
+    changed = configuration(stop_at="underfit", compat="published")
+    assert RunConfig.from_dict(json.loads(json.dumps(changed.to_dict()))) == changed
 
 
 def test_a_whole_number_in_a_float_setting_is_the_same_configuration():
@@ -79,6 +89,8 @@ def test_training_outside_its_range_is_refused(name, value, message):
         ("seed", -1, r"seed must be >= 0 and < 2\*\*32, got -1"),
         ("iterations", -1, "iterations must be >= 0, got -1"),
         ("threads", 0, "threads must be >= 1, got 0"),
+        ("stop_at", "soon", "stop_at must be one of collapse, underfit, never, got 'soon'"),
+        ("compat", "old", "compat must be one of paper, published, got 'old'"),
     ],
 )
 def test_a_run_outside_its_range_is_refused(name, value, message):

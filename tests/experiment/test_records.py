@@ -2,12 +2,13 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pqi.experiment import records
-from pqi.prune import GroupReport, GroupStats, IndexAt, IterationRecord, ModelResult, StepReport
+from pqi.prune import GroupReport, GroupStats, IndexAt, IndexGrid, IterationRecord, ModelResult, StepReport
 
 STATS: dict[str, Any] = {
     "name": "fc.weight",
@@ -27,8 +28,9 @@ RESULT = ModelResult(
 STEP = StepReport(
     groups=(GroupReport(**STATS, ratio=math.nan, clamped=True, pruned=0),), pruned=0, remaining=7, total=10
 )
+GRIDDED = replace(RESULT, grid=IndexGrid(p=(0.5, 1.0), q=(1.0, 2.0), index=((0.1, 1 / 3), (math.nan, 0.2))))
 FULL = IterationRecord(
-    iteration=0, training={"loss": 2.5}, retrained=RESULT, step=STEP, pruned=RESULT, reference=RESULT
+    iteration=0, training={"loss": 2.5}, retrained=GRIDDED, step=STEP, pruned=RESULT, reference=RESULT
 )
 LAST = IterationRecord(iteration=1, training={}, retrained=RESULT, step=None, pruned=None, reference=None)
 
@@ -40,6 +42,12 @@ def test_a_record_survives_its_line(record):
     assert line.count("\n") == 1
     assert repr(records.from_line(line)) == repr(record)
     assert records.to_line(records.from_line(line)) == line
+
+
+def test_records_from_before_there_was_a_grid_are_read():
+    values = json.loads(records.to_line(FULL))
+    del values["retrained"]["grid"]
+    assert records.from_line(json.dumps(values)).retrained.grid is None
 
 
 def test_lines_are_strict_json():

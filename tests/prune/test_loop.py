@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import random
 from typing import Any
 
@@ -286,6 +287,7 @@ def test_hooks_are_gone_after_training_even_after_a_failure():
     [
         ({"iterations": -1}, "iterations must be >= 0, got -1"),
         ({"pairs": ((1.0, 2.0), (2.0, 1.0))}, "pairs must satisfy 0 < p < q, got p=2.0, q=1.0"),
+        ({"grid": ((0.5, 0.0), (1.0,))}, "grid must hold exponents > 0 and finite, got 0.0"),
         ({"scope": "filter"}, "scope must be one of 'neuron', 'layer', 'global' or a function, got 'filter'"),
         ({"select": ["nothing"]}, "select must name parameters of Sequential, got 'nothing'"),
     ],
@@ -324,6 +326,16 @@ def test_an_amount_with_a_schedule_resumes_where_it_was():
     straight = [record.retrained.weights.live for record in run_loop(normalised(), method, **options)]
     assert live == straight
     assert live[-1] == 176 - 176 * 8 // 10
+
+
+def test_every_pair_of_the_grid_is_recorded():
+    _, loop = start("one-shot", grid=((0.5, 1.0), (1.0, 2.0)))
+    for record in loop:
+        for result in filter(None, (record.retrained, record.pruned, record.reference)):
+            assert (result.grid.p, result.grid.q) == ((0.5, 1.0), (1.0, 2.0))
+            (half_one, _), (one_one, one_two) = result.grid.index
+            assert (half_one, one_two) == tuple(entry.index for entry in result.indices)
+            assert math.isnan(one_one)
 
 
 def test_the_published_rule_and_exclusions_reach_the_pruner():

@@ -16,11 +16,18 @@ from typing import Any
 from pqi.experiment.method_spec import MethodSpec
 
 SCOPES = ("neuron", "layer", "global")
+STOPS = ("collapse", "underfit", "never")
+COMPATS = ("paper", "published")
 
 
 def _setting(default: Any, text: str) -> Any:
     """Field that carries its own help text: the command line is built from these."""
     return field(default=default, metadata={"help": text})
+
+
+def _later(default: Any) -> Any:
+    """Setting that came after the first runs: not described at its default, so that no earlier run changes its name."""
+    return field(default=default, metadata={"later": True})
 
 
 @dataclass(frozen=True)
@@ -60,12 +67,18 @@ class RunConfig:
     training: Training
     threads: int = 1
     """Threads of torch, whose sums may depend on them."""
+    stop_at: str = _later("never")
+    """Phase at which the run ends early, see `pqi.prune.advise`."""
+    compat: str = _later("paper")
+    """Whose rule decides what is pruned: the paper's, exactly, or that of the code published with it."""
 
     def __post_init__(self) -> None:
         _require("scope", self.scope in SCOPES, f"one of {', '.join(SCOPES)}", repr(self.scope))
         _require("seed", 0 <= self.seed < 2**32, ">= 0 and < 2**32", self.seed)
         _require("iterations", self.iterations >= 0, ">= 0", self.iterations)
         _require("threads", self.threads >= 1, ">= 1", self.threads)
+        _require("stop_at", self.stop_at in STOPS, f"one of {', '.join(STOPS)}", repr(self.stop_at))
+        _require("compat", self.compat in COMPATS, f"one of {', '.join(COMPATS)}", repr(self.compat))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
@@ -107,7 +120,10 @@ def setting_type(setting: dataclasses.Field[Any]) -> type:
 
 def _plain(settings: Any) -> dict[str, Any]:
     simple = [item for item in dataclasses.fields(settings) if item.type in ("int", "float", "bool", "str")]
-    return {item.name: setting_type(item)(getattr(settings, item.name)) for item in simple}
+    described = [
+        item for item in simple if "later" not in item.metadata or getattr(settings, item.name) != item.default
+    ]
+    return {item.name: setting_type(item)(getattr(settings, item.name)) for item in described}
 
 
 def _require(name: str, holds: bool, rule: str, value: object) -> None:
@@ -117,6 +133,7 @@ def _require(name: str, holds: bool, rule: str, value: object) -> None:
 
 def _require_fields(what: str, cls: type, values: Mapping[str, Any]) -> None:
     expected = {item.name for item in dataclasses.fields(cls)}
-    missing, unknown = sorted(expected - values.keys()), sorted(values.keys() - expected)
+    needed = {item.name for item in dataclasses.fields(cls) if "later" not in item.metadata}
+    missing, unknown = sorted(needed - values.keys()), sorted(values.keys() - expected)
     if missing or unknown:
         raise ValueError(f"{what} must have exactly the known settings, got missing {missing}, unknown {unknown}")

@@ -10,6 +10,9 @@ from pqi.prune import IterationRecord, ModelResult
 PAIRS = ((0.5, 1.0), (1.0, 2.0))
 """Exponents at which the index of every method is recorded and drawn, whatever its own."""
 
+GRID = (tuple(n / 10 for n in range(1, 11)), tuple(n / 10 for n in range(10, 21)))
+"""Exponents p and q of the heat map, recorded with every iteration: 20 different power sums, one read."""
+
 Quantity = Callable[[IterationRecord], float]
 State = Callable[[IterationRecord], ModelResult | None]
 

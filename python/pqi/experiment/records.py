@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from pqi.prune import GroupReport, GroupStats, IndexAt, IterationRecord, Metrics, ModelResult, StepReport
+from pqi.prune import GroupReport, GroupStats, IndexAt, IndexGrid, IterationRecord, Metrics, ModelResult, StepReport
 
 
 def to_line(record: IterationRecord) -> str:
@@ -47,7 +47,13 @@ def _result(values: Mapping[str, Any]) -> ModelResult:
         weights=GroupStats(**_with_nan(values["weights"])),
         layers=tuple(GroupStats(**_with_nan(layer)) for layer in values["layers"]),
         indices=tuple(IndexAt(**_with_nan(index)) for index in values["indices"]),
+        grid=None if values.get("grid") is None else _grid(values["grid"]),
     )
+
+
+def _grid(values: Mapping[str, Any]) -> IndexGrid:
+    rows = tuple(tuple(math.nan if value is None else value for value in row) for row in values["index"])
+    return IndexGrid(p=tuple(values["p"]), q=tuple(values["q"]), index=rows)
 
 
 def _step(values: Mapping[str, Any]) -> StepReport:

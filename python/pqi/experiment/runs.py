@@ -91,6 +91,11 @@ class RunDirectory:
         """
         return [records.from_line(line) for line in self._finished(self._state())]
 
+    def finished(self) -> int:
+        """Return the number of finished iterations, 0 where there is no run yet."""
+        state = self._state()
+        return 0 if state is None else state["iteration"]
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from advancing this run; the lock ends with the process, however it ends.

@@ -19,7 +19,7 @@ from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 from queue import Empty
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -27,12 +27,15 @@ import torch
 import pqi
 from pqi.experiment import data, models
 from pqi.experiment.config import RunConfig
+from pqi.experiment.quantities import GRID
 from pqi.experiment.runs import RunDirectory
 from pqi.experiment.train import Evaluator, Trainer
 from pqi.prune import run_loop
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
+
+    from pqi.prune import StopAt
 
 
 RUN_ERRORS = (ValueError, RuntimeError, OSError)
@@ -87,7 +90,10 @@ def execute(config: RunConfig, root: Path, on_advance: OnAdvance) -> None:
             evaluate=Evaluator(dataset),
             iterations=config.iterations,
             scope=config.scope,
+            grid=GRID,
             storage=run,
+            stop_at=cast("StopAt", config.stop_at),
+            compat=None if config.compat == "paper" else "published",
         )
         for record in steps:
             on_advance(Advance(config.name, record.iteration + 1))

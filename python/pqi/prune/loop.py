@@ -8,6 +8,7 @@ the iteration number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -60,6 +61,7 @@ def run_loop(
     compat: Literal["published"] | None = None,
     splits: Sequence[str] = ("validation", "test"),
     pairs: Sequence[tuple[float, float]] = ((0.5, 1.0), (1.0, 2.0)),
+    grid: tuple[Sequence[float], Sequence[float]] | None = None,
     storage: Storage | None = None,
     stop_at: StopAt = "never",
 ) -> Iterator[IterationRecord]:
@@ -87,6 +89,8 @@ def run_loop(
         What `evaluate` is called with.
     pairs : sequence of (p, q)
         Exponents at which the index of all weights is recorded, from one read, besides the method's own.
+    grid : (sequence of p, sequence of q) or None
+        Exponents of which every pair is recorded, from one read more; pairs with p ≥ q are nan.
     storage : Storage or None
         Where to keep and resume the run; None keeps nothing.
     stop_at : {"collapse", "underfit", "never"}
@@ -110,6 +114,9 @@ def run_loop(
     for p, q in pairs:
         if not 0 < p < q:
             raise ValueError(f"pairs must satisfy 0 < p < q, got p={p}, q={q}")
+    for exponent in [] if grid is None else [*grid[0], *grid[1]]:
+        if not 0 < exponent < math.inf:
+            raise ValueError(f"grid must hold exponents > 0 and finite, got {exponent}")
     advise([]).stops(stop_at)  # refuses an unknown phase
     pruner = Pruner(
         model, amount=method.amount, scope=scope, select=select, exclude=exclude, floor=floor, compat=compat
@@ -123,6 +130,7 @@ def run_loop(
         iterations=iterations,
         splits=tuple(splits),
         pairs=tuple(pairs),
+        grid=grid,
         storage=Memory() if storage is None else storage,
         stop_at=stop_at,
     ).run()
@@ -140,6 +148,7 @@ class _Loop:
     iterations: int
     splits: tuple[str, ...]
     pairs: tuple[tuple[float, float], ...]
+    grid: tuple[Sequence[float], Sequence[float]] | None
     storage: Storage
     stop_at: StopAt
     dense: Snapshot | None = None
@@ -244,4 +253,5 @@ class _Loop:
             weights=self.pruner.measure(scope="global")[0],
             layers=tuple(self.pruner.measure(scope="layer")),
             indices=self.pruner.indices(self.pairs),
+            grid=None if self.grid is None else self.pruner.index_grid(*self.grid),
         )

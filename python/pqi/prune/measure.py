@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 import pqi
-from pqi.prune.records import GroupStats, IndexAt
+from pqi.prune.records import GroupStats, IndexAt, IndexGrid
 from pqi.prune.scope import Batch
 
 
@@ -66,8 +66,20 @@ def index_pairs(
     if not pairs:
         return ()
     p, q = sorted({pair[0] for pair in pairs}), sorted({pair[1] for pair in pairs})
-    grid = pqi.index_grid(batch.operand(weights), p=p, q=q, where=batch.where(masks)).tolist()
+    grid = index_grid(batch, weights, masks, p, q).index
     return tuple(IndexAt(p=a, q=b, index=grid[p.index(a)][q.index(b)]) for a, b in pairs)
+
+
+def index_grid(
+    batch: Batch,
+    weights: Mapping[str, Tensor],
+    masks: Mapping[str, Tensor],
+    p: Sequence[float],
+    q: Sequence[float],
+) -> IndexGrid:
+    """Index of a batch of one group at every pair of `p` and `q`, from one read of the weights."""
+    rows = pqi.index_grid(batch.operand(weights), p=p, q=q, where=batch.where(masks)).tolist()
+    return IndexGrid(p=tuple(p), q=tuple(q), index=tuple(map(tuple, rows)))
 
 
 def require_finite(name: str, values: Tensor, live: Tensor) -> None:

@@ -13,8 +13,8 @@ from pqi.prune.amount import SAP, Amount, check_exponents
 from pqi.prune.compat import rule_of
 from pqi.prune.floor import NONE, Floors, check_floors
 from pqi.prune.masks import HeldMasks, pack, unpack
-from pqi.prune.measure import index_pairs, measure
-from pqi.prune.records import GroupReport, GroupStats, IndexAt, StepReport
+from pqi.prune.measure import index_grid, index_pairs, measure
+from pqi.prune.records import GroupReport, GroupStats, IndexAt, IndexGrid, StepReport
 from pqi.prune.rewind import Snapshot
 from pqi.prune.rule import Rule, Situation, checked_ranking
 from pqi.prune.scope import Batch, Scope, divide
@@ -194,6 +194,11 @@ class Pruner:
         """PQ Index of all live weights as one vector at each (p, q), from one read."""
         (batch,) = divide(self._weights, "global")
         return index_pairs(batch, self.weights(), self.masks, pairs)
+
+    def index_grid(self, p: Sequence[float], q: Sequence[float]) -> IndexGrid:
+        """PQ Index of all live weights as one vector at every pair of `p` and `q`, from one read; nan where p ≥ q."""
+        (batch,) = divide(self._weights, "global")
+        return index_grid(batch, self.weights(), self.masks, p, q)
 
     def plan(self) -> list[GroupReport]:
         """What `step` would report, without pruning: index, bound and suggested count of every group.

@@ -83,6 +83,22 @@ class IndexAt:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IndexGrid:
+    """The PQ Index of all live weights as one vector, at every pair of two lists of exponents.
+
+    Attributes
+    ----------
+    p, q : tuple of float
+    index : tuple of tuple of float
+        One row for each p with a value for each q; nan where p ≥ q.
+    """
+
+    p: tuple[float, ...]
+    q: tuple[float, ...]
+    index: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelResult:
     """One set of weights under one mask, evaluated and measured.
 
@@ -97,12 +113,15 @@ class ModelResult:
         One per prunable weight tensor, whatever the scope.
     indices : tuple of IndexAt
         The index of all live weights at each requested (p, q).
+    grid : IndexGrid or None
+        The index at every pair of the requested grid; None where none was asked for.
     """
 
     metrics: Mapping[str, Metrics]
     weights: GroupStats
     layers: tuple[GroupStats, ...]
     indices: tuple[IndexAt, ...]
+    grid: IndexGrid | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
