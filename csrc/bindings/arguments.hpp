@@ -5,7 +5,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <optional>
+#include <variant>
 #include <vector>
 
 #include "../pqi/cpu/source.hpp"
@@ -16,7 +16,9 @@ namespace pqi {
 namespace py = pybind11;
 
 using Arrays = std::vector<const ArrayView*>;
-using Axes = std::optional<std::vector<int>>;
+using Offsets = py::array_t<int64_t, py::array::c_style>;
+// How elements make groups: all together (None), along axes, or in segments between offsets.
+using Grouping = std::variant<std::monostate, Offsets, std::vector<int>>;
 using Doubles = py::array_t<double>;
 using Integers = py::array_t<uint64_t>;
 using GivenDoubles = py::array_t<double, py::array::c_style>;
@@ -39,16 +41,33 @@ inline std::vector<View> views(const Arrays& arrays) {
   return out;
 }
 
-inline cpu::Groups groups_of(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  if (axes && arrays.size() != 1) throw py::value_error("axes go with one array");
+// A copy, since the caller might change its own.
+inline cpu::Offsets checked(const Offsets& given, size_t size) {
+  if (given.ndim() != 1 || given.size() < 1) throw py::value_error("offsets must be a vector of at least one number");
+  const int64_t* offset = given.data();
+  cpu::Offsets offsets(offset, offset + given.size());
+  for (size_t i = 1; i < offsets.size(); ++i)
+    if (offsets[i] < offsets[i - 1]) throw py::value_error("offsets must not decrease");
+  if (offsets.back() > size) throw py::value_error("offsets must be within x");
+  return offsets;
+}
+
+inline cpu::Groups groups_of(const Arrays& arrays, const Arrays& masks, const Grouping& grouping) {
+  const auto* axes = std::get_if<std::vector<int>>(&grouping);
+  const auto* offsets = std::get_if<Offsets>(&grouping);
+  if ((axes != nullptr || offsets != nullptr) && (arrays.size() != 1 || arrays[0] == nullptr))
+    throw py::value_error("axes and offsets go with one array");
   if (!masks.empty() && masks.size() != arrays.size()) throw py::value_error("masks must match the arrays one to one");
-  for (size_t i = 0; i < masks.size(); ++i)
-    if (!same_shape(masks[i]->view, arrays[i]->view) || masks[i]->view.dtype != DType::boolean)
+  const std::vector<View> data = views(arrays), live = views(masks);
+  for (size_t i = 0; i < live.size(); ++i)
+    if (!same_shape(live[i], data[i]) || live[i].dtype != DType::boolean)
       throw py::value_error("masks must be bool and have their arrays' shapes");
-  if (axes)
+  if (axes != nullptr)
     for (int axis : *axes)
-      if (axis < 0 || axis >= arrays[0]->view.ndim) throw py::value_error("axes must be within the array's dimensions");
-  return cpu::Groups(views(arrays), views(masks), axes ? &*axes : nullptr);
+      if (axis < 0 || axis >= data[0].ndim) throw py::value_error("axes must be within the array's dimensions");
+  if (offsets == nullptr) return cpu::Groups(data, live, axes);
+  if (data[0].ndim != 1) throw py::value_error("offsets go with a vector");
+  return cpu::Groups(data[0], live, checked(*offsets, data[0].size()));
 }
 
 }  // namespace pqi

@@ -1,7 +1,5 @@
 // Module pqi._core: Python objects in, numpy arrays out. Nothing is computed and no argument's value is judged here
 // (that is _check.py's); what is checked is what memory safety needs.
-#include <optional>
-
 #include "../pqi/cpu/gini.hpp"
 #include "../pqi/cpu/group_loop.hpp"
 #include "../pqi/cpu/histogram.hpp"
@@ -15,9 +13,9 @@
 namespace pqi {
 namespace {
 
-Doubles index_grid(const Arrays& arrays, const Arrays& masks, const Axes& axes, const std::vector<double>& p,
+Doubles index_grid(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, const std::vector<double>& p,
                    const std::vector<double>& q) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
   Doubles out({groups.count(), p.size(), q.size()});
   double* values = out.mutable_data();
   py::gil_scoped_release unlocked;
@@ -25,8 +23,8 @@ Doubles index_grid(const Arrays& arrays, const Arrays& masks, const Axes& axes, 
   return out;
 }
 
-py::tuple mean_and_index(const Arrays& arrays, const Arrays& masks, const Axes& axes, double p, double q) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
+py::tuple mean_and_index(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, double p, double q) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
   Doubles means(groups.count()), indices(groups.count());
   double *mean = means.mutable_data(), *index = indices.mutable_data();
   {
@@ -36,8 +34,9 @@ py::tuple mean_and_index(const Arrays& arrays, const Arrays& masks, const Axes& 
   return py::make_tuple(means, indices);
 }
 
-Doubles power_means(const Arrays& arrays, const Arrays& masks, const Axes& axes, const std::vector<double>& exponents) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
+Doubles power_means(const Arrays& arrays, const Arrays& masks, const Grouping& grouping,
+                    const std::vector<double>& exponents) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
   Doubles out({groups.count(), exponents.size()});
   double* values = out.mutable_data();
   py::gil_scoped_release unlocked;
@@ -45,8 +44,8 @@ Doubles power_means(const Arrays& arrays, const Arrays& masks, const Axes& axes,
   return out;
 }
 
-py::tuple norms(const Arrays& arrays, const Arrays& masks, const Axes& axes, double p, double q) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
+py::tuple norms(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, double p, double q) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
   Doubles norm_p(groups.count()), norm_q(groups.count());
   double *first = norm_p.mutable_data(), *second = norm_q.mutable_data();
   {
@@ -56,8 +55,8 @@ py::tuple norms(const Arrays& arrays, const Arrays& masks, const Axes& axes, dou
   return py::make_tuple(norm_p, norm_q);
 }
 
-Doubles gini(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
+Doubles gini(const Arrays& arrays, const Arrays& masks, const Grouping& grouping) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
   Doubles out(groups.count());
   double* values = out.mutable_data();
   py::gil_scoped_release unlocked;
@@ -65,8 +64,8 @@ Doubles gini(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
   return out;
 }
 
-py::tuple extent(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
+py::tuple extent(const Arrays& arrays, const Arrays& masks, const Grouping& grouping) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
   Doubles largest(groups.count());
   Integers zeros(groups.count()), live(groups.count());
   double* values = largest.mutable_data();
@@ -78,8 +77,8 @@ py::tuple extent(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
   return py::make_tuple(largest, zeros, live);
 }
 
-Integers count_live(const Arrays& arrays, const Arrays& masks, const Axes& axes) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
+Integers count_live(const Arrays& arrays, const Arrays& masks, const Grouping& grouping) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
   std::vector<uint64_t> live;
   {
     py::gil_scoped_release unlocked;
@@ -88,34 +87,41 @@ Integers count_live(const Arrays& arrays, const Arrays& masks, const Axes& axes)
   return Integers(live.size(), live.data());
 }
 
-// One count for each group, none above its live entries.
-std::vector<uint64_t> counts_of(const GivenIntegers& k, const cpu::Groups& groups) {
-  const std::vector<uint64_t> live = cpu::count_live(groups);
-  if (size_t(k.size()) != live.size()) throw py::value_error("k must hold one count per group");
-  for (size_t g = 0; g < live.size(); ++g)
-    if (k.data()[g] > live[g]) throw py::value_error("k must not exceed the live entries");
-  return {k.data(), k.data() + k.size()};
-}
+// How many to select of how many live entries, for each group.
+struct Counts {
+  std::vector<uint64_t> k, live;
 
-void topk_mask(const Arrays& arrays, const Arrays& masks, const Axes& axes, const GivenIntegers& k, const Arrays& out) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
-  const std::vector<uint64_t> counts = counts_of(k, groups);
+  Counts(const GivenIntegers& given_k, const GivenIntegers& given_live, const cpu::Groups& groups)
+      : k(given_k.data(), given_k.data() + given_k.size()),
+        live(given_live.data(), given_live.data() + given_live.size()) {
+    if (k.size() != groups.count() || live.size() != groups.count())
+      throw py::value_error("k and live must hold one count per group");
+    for (size_t g = 0; g < live.size(); ++g)
+      if (k[g] > live[g] || live[g] > groups.size(g)) throw py::value_error("counts must satisfy k <= live <= size");
+  }
+};
+
+void topk_mask(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, const GivenIntegers& k,
+               const GivenIntegers& live, const Arrays& out) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
+  const Counts counts(k, live, groups);
   if (out.size() != arrays.size()) throw py::value_error("out must match the arrays one to one");
   for (size_t i = 0; i < out.size(); ++i)
     if (!same_shape(out[i]->view, arrays[i]->view) || out[i]->view.dtype != DType::boolean || !out[i]->writable)
       throw py::value_error("out must be writable, bool and have its array's shape");
-  const cpu::Groups results = groups_of(out, {}, axes);
+  const cpu::Groups results = groups_of(out, {}, grouping);
   py::gil_scoped_release unlocked;
-  cpu::topk_mask(groups, counts, results);
+  cpu::topk_mask(groups, counts.k, counts.live, results);
 }
 
-Doubles topk_threshold(const Arrays& arrays, const Arrays& masks, const Axes& axes, const GivenIntegers& k) {
-  const cpu::Groups groups = groups_of(arrays, masks, axes);
-  const std::vector<uint64_t> counts = counts_of(k, groups);
+Doubles topk_threshold(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, const GivenIntegers& k,
+                       const GivenIntegers& live) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
+  const Counts counts(k, live, groups);
   Doubles out(groups.count());
   double* values = out.mutable_data();
   py::gil_scoped_release unlocked;
-  cpu::topk_threshold(groups, counts, values);
+  cpu::topk_threshold(groups, counts.k, counts.live, values);
   return out;
 }
 
@@ -129,7 +135,7 @@ Doubles retained_bound(const GivenDoubles& index, const GivenDoubles& d, double 
 
 // A histogram as Python holds it: its type's number and its counts.
 py::tuple histogram(const Arrays& arrays, const Arrays& masks) {
-  const cpu::Groups groups = groups_of(arrays, masks, std::nullopt);
+  const cpu::Groups groups = groups_of(arrays, masks, Grouping());
   if (!groups.homogeneous() || !is_narrow(groups.dtype()))
     throw py::type_error("x must be of a one- or two-byte type, the same in all pooled arrays");
   cpu::Histogram found;
@@ -189,16 +195,18 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
         for (int i = 0; i < array.view.ndim; ++i) shape[i] = py::int_(array.view.shape[i]);
         return shape;
       });
-  const auto arrays = py::arg("arrays"), masks = py::arg("masks"), axes = py::arg("axes");
-  m.def("index_grid", &index_grid, arrays, masks, axes, py::arg("p"), py::arg("q"));
-  m.def("power_means", &power_means, arrays, masks, axes, py::arg("exponents"));
-  m.def("mean_and_index", &mean_and_index, arrays, masks, axes, py::arg("p"), py::arg("q"));
-  m.def("norms", &norms, arrays, masks, axes, py::arg("p"), py::arg("q"));
-  m.def("gini", &gini, arrays, masks, axes);
-  m.def("extent", &extent, arrays, masks, axes);
-  m.def("count_live", &count_live, arrays, masks, axes);
-  m.def("topk_mask", &topk_mask, arrays, masks, axes, py::arg("k").noconvert(), py::arg("out"));
-  m.def("topk_threshold", &topk_threshold, arrays, masks, axes, py::arg("k").noconvert());
+  const auto arrays = py::arg("arrays"), masks = py::arg("masks"), grouping = py::arg("grouping");
+  m.def("index_grid", &index_grid, arrays, masks, grouping, py::arg("p"), py::arg("q"));
+  m.def("power_means", &power_means, arrays, masks, grouping, py::arg("exponents"));
+  m.def("mean_and_index", &mean_and_index, arrays, masks, grouping, py::arg("p"), py::arg("q"));
+  m.def("norms", &norms, arrays, masks, grouping, py::arg("p"), py::arg("q"));
+  m.def("gini", &gini, arrays, masks, grouping);
+  m.def("extent", &extent, arrays, masks, grouping);
+  m.def("count_live", &count_live, arrays, masks, grouping);
+  m.def("topk_mask", &topk_mask, arrays, masks, grouping, py::arg("k").noconvert(), py::arg("live").noconvert(),
+        py::arg("out"));
+  m.def("topk_threshold", &topk_threshold, arrays, masks, grouping, py::arg("k").noconvert(),
+        py::arg("live").noconvert());
   m.def("retained_bound", &retained_bound, py::arg("index").noconvert(), py::arg("d").noconvert(), py::arg("p"),
         py::arg("q"), py::arg("eta"));
   const auto dtype = py::arg("dtype"), counts = py::arg("counts").noconvert();

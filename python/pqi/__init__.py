@@ -13,6 +13,7 @@ from pqi._index import index, index_grid
 from pqi._info import info, set_num_threads, use_isa
 from pqi._norms import norms, power_means
 from pqi._pooled import pooled
+from pqi._segments import segments
 from pqi._summary import summary
 from pqi._topk import topk_mask, topk_threshold
 
@@ -32,6 +33,7 @@ __all__ = [
     "retained_bound",
     "retained_bound_from_index",
     "scan",
+    "segments",
     "set_num_threads",
     "summary",
     "topk_mask",

@@ -12,6 +12,7 @@ import numpy as np
 from pqi import _check
 from pqi._core import View
 from pqi._pooled import Pooled
+from pqi._segments import Segments
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -132,21 +133,25 @@ def _mask_view(where: Any, shape: tuple[int, ...]) -> View:
     return View.of_numpy(np.broadcast_to(array, shape), "where")
 
 
+# The axes that make a group, the offsets between groups, or None: all elements are one.
+Grouping = tuple[int, ...] | np.ndarray[Any, np.dtype[np.int64]] | None
+
+
 @dataclass(slots=True)
 class Batch:
     """A call's groups, as the core takes them, and the form of what goes back."""
 
     views: list[View]
     masks: list[View]
-    axes: tuple[int, ...] | None
+    grouping: Grouping
     kinds: list[Kind]
     group_shape: tuple[int, ...]  # of the reduced result, kept dimensions included
     result_shape: tuple[int, ...]  # the same with keepdims
 
     @property
-    def core(self) -> tuple[list[View], list[View], tuple[int, ...] | None]:
+    def core(self) -> tuple[list[View], list[View], Grouping]:
         """The leading arguments of every function of the core."""
-        return self.views, self.masks, self.axes
+        return self.views, self.masks, self.grouping
 
     def wrap(self, values: np.ndarray[Any, Any], trailing: tuple[int, ...] = ()) -> Any:
         """Results, one per group (and `trailing` more dimensions), in the caller's kind."""
@@ -162,12 +167,16 @@ def _reduced(shape: tuple[int, ...], axes: tuple[int, ...] | None, *, keepdims: 
 
 def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Batch:
     """Check a measure's array arguments and turn them into views."""
-    if axis is None and where is None and keepdims is False and not torch_names and not isinstance(x, Pooled):
+    lists = (Pooled, Segments)
+    if axis is None and where is None and keepdims is False and not torch_names and not isinstance(x, lists):
         view, kind = _view_and_kind(x, "x")
         return Batch([view], [], None, [kind], (), ())
-    if isinstance(x, Pooled):
+    if isinstance(x, lists):
         axis, keepdims = _check.torch_names(axis, keepdims, dict(torch_names or {}), is_torch=True)
-        return _prepare_pooled(x, axis, _check.flag("keepdims", keepdims), where)
+        keepdims = _check.flag("keepdims", keepdims)
+        if isinstance(x, Pooled):
+            return _prepare_pooled(x, axis, keepdims, where)
+        return _prepare_segments(x, axis, keepdims, where)
     axis, keepdims = _check.torch_names(axis, keepdims, dict(torch_names or {}), is_torch=is_torch(x))
     keepdims = _check.flag("keepdims", keepdims)
     view, kind = _view_and_kind(x, "x")
@@ -187,6 +196,14 @@ def _prepare_pooled(x: Pooled, axis: Any, keepdims: bool, where: Any) -> Batch:
         _check.masks_match(given, len(views))
         masks = [_mask_view(mask, view.shape) for mask, view in zip(given, views, strict=True)]
     return Batch(views, masks, None, [kind for _, kind in pairs] or [_NUMPY], (), ())
+
+
+def _prepare_segments(x: Segments, axis: Any, keepdims: bool, where: Any) -> Batch:
+    _check.segments_have_no_axes(axis, keepdims)
+    view, kind = _view_and_kind(x.values, "values")
+    masks = [] if where is None else [_mask_view(where, view.shape)]
+    shape = (x.offsets.size - 1,)
+    return Batch([view], masks, x.offsets, [kind], shape, shape)
 
 
 def empty_masks(batch: Batch) -> tuple[list[Any], list[View]]:

@@ -124,6 +124,39 @@ def pooled_arrays(arrays: Any) -> list[Any]:
     return list(arrays)
 
 
+def offsets(given: Any, values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Where segments of `values` begin and end, as an array of its own."""
+    found = np.asarray(given)
+    if found.dtype.kind not in "iu":
+        raise TypeError(f"offsets must be integers, got {given!r}")
+    if found.ndim != 1 or found.size < 1:
+        raise ValueError(f"offsets must be one-dimensional with at least one entry, got shape {found.shape}")
+    shape = tuple(values.shape) if hasattr(values, "shape") else np.shape(values)
+    if len(shape) != 1:
+        raise ValueError(f"values must be one-dimensional, got shape {shape}")
+    falls = np.flatnonzero(found[1:] < found[:-1])
+    if falls.size:
+        first = int(falls[0])
+        raise ValueError(
+            f"offsets must not decrease, got {int(found[first])} before {int(found[first + 1])} at {first + 1}"
+        )
+    if int(found[0]) < 0 or int(found[-1]) > shape[0]:
+        raise ValueError(f"offsets must lie within [0, {shape[0]}], got {int(found[0])} to {int(found[-1])}")
+    return found.astype(np.int64)
+
+
+def segments_have_no_axes(axis: Any, keepdims: bool) -> None:
+    """The groups of segments are given by their offsets."""
+    if axis is not None or keepdims:
+        raise ValueError(f"axis must be None and keepdims False for segments, got {axis=}, {keepdims=}")
+
+
+def one_vector(is_segments: bool) -> None:
+    """A histogram is of one group."""
+    if is_segments:
+        raise TypeError("x must be one array or pooled arrays, got segments")
+
+
 def masks_match(where: Any, count: int) -> list[Any]:
     """One mask for each pooled array."""
     if isinstance(where, (str, bytes)) or not isinstance(where, Sequence):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pqi import _arrays, _check, _core
+from pqi._segments import Segments
 
 
 class Histogram:
@@ -98,5 +99,6 @@ def histogram(x: Any, *, where: Any = None) -> Histogram:
     >>> both.live, both.zeros, both.max, both.gini()
     (4, 2, 3.0, 0.625)
     """
+    _check.one_vector(isinstance(x, Segments))
     batch = _arrays.prepare(x, None, False, where)
     return Histogram(*_core.histogram(batch.views, batch.masks))

@@ -85,7 +85,7 @@ def summary(
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
     largest, zeros, live = _core.extent(*batch.core)
     means, grid = _core.mean_and_index(*batch.core, p, q)
-    count = np.full_like(live, _core.count_live(batch.views, [], batch.axes))
+    count = np.full_like(live, _core.count_live(batch.views, [], batch.grouping))
     return Summary(
         count=batch.wrap(count.astype(np.int64)),
         live=batch.wrap(live.astype(np.int64)),

@@ -63,9 +63,9 @@ def topk_mask(
            [False,  True]])
     """
     batch = _arrays.prepare(x, axis, False, where, torch_names)
-    counts = _counts(batch, k)
+    counts, live = _counts(batch, k)
     masks, views = _arrays.empty_masks(batch)
-    _core.topk_mask(*batch.core, counts, views)
+    _core.topk_mask(*batch.core, counts, live, views)
     finished = [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=False)]
     return finished if isinstance(x, Pooled) else finished[0]
 
@@ -110,9 +110,11 @@ def topk_threshold(
     2.0
     """
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
-    return batch.wrap(_core.topk_threshold(*batch.core, _counts(batch, k)))
+    return batch.wrap(_core.topk_threshold(*batch.core, *_counts(batch, k)))
 
 
-def _counts(batch: _arrays.Batch, k: Any) -> np.ndarray[Any, Any]:
+def _counts(batch: _arrays.Batch, k: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """How many to select of how many live entries, for each group; a mask is counted here and nowhere else."""
     given = k if type(k) is int else _arrays.to_numpy(k)
-    return _check.counts(given, _core.count_live(*batch.core), batch.group_shape)
+    live = _core.count_live(*batch.core)
+    return _check.counts(given, live, batch.group_shape), live

@@ -22,23 +22,25 @@ Bracket<K> exact(K key) {
   return {key, key};
 }
 
-// The k-th largest key of a group that fits one chunk.
+// The k-th largest key of a group that fits one chunk; the smallest should fewer than k be live by now.
 template <class K>
-K sort_select(const Groups& groups, Reader& reader, uint64_t k) {
-  size_t n = groups.size();
+K sort_select(const Groups& groups, size_t group, Reader& reader, uint64_t k) {
+  size_t n = groups.size(group);
   const K* bits = reader.read_live<K>(0, n);
   std::vector<K> keys(n);
   std::transform(bits, bits + n, keys.begin(), key_rule<K>(groups.dtype()));
+  if (n == 0) return K(0);
+  k = std::min(k, uint64_t(n));
   std::nth_element(keys.begin(), keys.begin() + std::ptrdiff_t(k - 1), keys.end(), std::greater<K>());
   return keys[k - 1];
 }
 
 // Keys at places that depend on the size alone, in runs of neighbours that share a cache line.
 template <class K>
-std::vector<K> sample_keys(const Groups& groups, Reader& reader) {
+std::vector<K> sample_keys(const Groups& groups, size_t size, Reader& reader) {
   constexpr size_t run = 8;
   const auto rule = key_rule<K>(groups.dtype());
-  const size_t size = groups.size(), runs = std::clamp(size / 1024, size_t(1024), size_t(65536)) / run;
+  const size_t runs = std::clamp(size / 1024, size_t(1024), size_t(65536)) / run;
   std::vector<K> keys;
   keys.reserve(runs * run);
   for (size_t i = 0; i < runs; ++i) {
@@ -53,8 +55,8 @@ std::vector<K> sample_keys(const Groups& groups, Reader& reader) {
 // Keys that surround the k-th largest by four standard deviations of the sample's rank; the middle one alone where the
 // data is discrete, that is, where it fills a tenth of the bracket's sample.
 template <class K>
-Bracket<K> sample_bracket(const Groups& groups, Reader& reader, uint64_t live, uint64_t k) {
-  std::vector<K> keys = sample_keys<K>(groups, reader);
+Bracket<K> sample_bracket(const Groups& groups, size_t group, Reader& reader, uint64_t live, uint64_t k) {
+  std::vector<K> keys = sample_keys<K>(groups, groups.size(group), reader);
   const double m = double(keys.size()), fraction = double(k) / double(live);
   const double rank = m * fraction, margin = 4.0 * std::sqrt(m * fraction * (1.0 - fraction)) + 2.0;
   auto end = keys.end();
@@ -78,8 +80,8 @@ template <class K>
 Bracket<K> first_bracket(const Groups& groups, size_t group, Reader& reader, uint64_t live, uint64_t k) {
   constexpr size_t sorted_below = 2048;
   static_assert(sorted_below <= chunk_size);
-  if (groups.size() <= sorted_below) return exact(sort_select<K>(groups, reader, k));
-  if (!uses_histogram(groups)) return sample_bracket<K>(groups, reader, live, k);
+  if (groups.size(group) <= sorted_below) return exact(sort_select<K>(groups, group, reader, k));
+  if (!uses_histogram(groups, groups.size(group))) return sample_bracket<K>(groups, group, reader, live, k);
   SelectState state{0, k};
   const Histogram histogram = histogram_of(groups, group);
   state.descend(histogram.counts.data(), histogram.counts.size(), 16);
@@ -88,10 +90,10 @@ Bracket<K> first_bracket(const Groups& groups, size_t group, Reader& reader, uin
 
 // The k-th largest key by histograms of its digits, one read for each; `readers` has one for each thread.
 template <class K>
-K radix_select(const Groups& groups, std::vector<Reader>& readers, uint64_t k) {
+K radix_select(const Groups& groups, size_t group, std::vector<Reader>& readers, uint64_t k) {
   constexpr int digit_bits = 11, key_bits = int(sizeof(K)) * 8;
   const auto rule = key_rule<K>(groups.dtype());
-  const size_t blocks = (groups.size() + block_size - 1) / block_size;
+  const size_t size = groups.size(group), blocks = blocks_of(size);
   SelectState state{0, k};
   for (int done = 0; done < key_bits;) {
     const int width = std::min(digit_bits, key_bits - done), shift = key_bits - done - width;
@@ -99,7 +101,7 @@ K radix_select(const Groups& groups, std::vector<Reader>& readers, uint64_t k) {
     parallel_for(blocks, int(readers.size()), [&](size_t block, int thread) {
       uint64_t* count = counts[size_t(thread)].data();
       const uint64_t digit_mask = (uint64_t(1) << width) - 1;
-      const size_t end = std::min((block + 1) * block_size, groups.size());
+      const size_t end = std::min((block + 1) * block_size, size);
       for (size_t begin = block * block_size; begin < end; begin += chunk_size) {
         size_t n = std::min(chunk_size, end - begin);
         const K* bits = readers[size_t(thread)].read_live<K>(begin, n);

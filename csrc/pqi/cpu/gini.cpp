@@ -19,7 +19,6 @@ namespace pqi::cpu {
 namespace {
 
 constexpr size_t ranked_in_tiles = chunk_size;    // groups up to this size are sorted many at a time
-constexpr size_t tile_groups = 4;                 // fewer would leave most lanes of a tile idle
 constexpr size_t sorted_below = size_t(1) << 18;  // larger groups are partitioned
 
 // Adds ascending keys, one run per binade.
@@ -44,12 +43,12 @@ bool is_finite(DType dtype, K largest) {
 }
 
 template <class K>
-double from_sort(const Groups& groups, Reader& reader, std::vector<K>& keys) {
+double from_sort(const Groups& groups, Reader& reader, size_t size, std::vector<K>& keys) {
   KeyReader<K> source(groups, reader);
-  keys.resize(2 * groups.size());
+  keys.resize(std::max(keys.size(), 2 * size));
   size_t n = 0;
-  source.for_each(0, groups.size(), [&](K key) { keys[n++] = key; });
-  radix_sort(keys.data(), keys.data() + groups.size(), n);
+  source.for_each(0, size, [&](K key) { keys[n++] = key; });
+  radix_sort(keys.data(), keys.data() + size, n);
   RankedSum sum(n);
   if (n > 0 && !is_finite(source.dtype(), keys[n - 1])) return __builtin_nan("");
   add_sorted(keys.data(), n, source.dtype(), sum);
@@ -105,15 +104,26 @@ double from_partition64(const Groups& groups, size_t group) {
   return total.value();
 }
 
-template <class K>
-void sort_groups(const Groups& groups, double* out) {
-  for_each_group(groups, kernels(), [&](size_t begin, size_t end, Reader& reader) {
-    std::vector<K> keys;
-    for (size_t g = begin; g < end; ++g) {
-      reader.select(g);
-      out[g] = from_sort(groups, reader, keys);
-    }
-  });
+// Groups that one thread ranks: short ones many at a time, others by sorting their keys.
+template <class Number, class K>
+void rank_groups(const Groups& groups, size_t begin, size_t end, Reader& reader, double* out) {
+  TileRanker<Number, std::conditional_t<sizeof(Number) == 4, uint32_t, uint64_t>> ranker(groups, kernels());
+  std::vector<K> keys;
+  for_each_tile(
+      groups, begin, end, ranked_in_tiles,
+      [&](const size_t* chosen, size_t count, size_t width) { ranker.rank(reader, chosen, count, width, out); },
+      [&](size_t g) { out[g] = from_sort(groups, reader.select(g), groups.size(g), keys); });
+}
+
+double from_large_group(const Groups& groups, size_t group) {
+  switch (groups.key_stream()) {
+    case Stream::bits32:
+      return from_partition32(groups, group);
+    case Stream::bits64:
+      return from_partition64(groups, group);
+    default:
+      return gini(histogram_of(groups, group));
+  }
 }
 
 }  // namespace
@@ -130,21 +140,20 @@ double gini(const Histogram& histogram) {
 
 void gini(const Groups& groups, double* out) {
   const Stream stream = groups.key_stream();
-  const size_t size = groups.size();
-  if (size == 0) {
-    std::fill(out, out + groups.count(), __builtin_nan(""));
-  } else if (size <= ranked_in_tiles && groups.count() >= tile_groups) {
-    return groups.number_stream() == Stream::float32 ? rank_groups<float, uint32_t>(groups, out)
-                                                     : rank_groups<double, uint64_t>(groups, out);
-  } else if (stream == Stream::bits16) {
-    if (size < histogram_minimum) return sort_groups<uint16_t>(groups, out);
-    for (size_t g = 0; g < groups.count(); ++g) out[g] = gini(histogram_of(groups, g));
-  } else if (size < sorted_below) {
-    return stream == Stream::bits32 ? sort_groups<uint32_t>(groups, out) : sort_groups<uint64_t>(groups, out);
-  } else {
-    for (size_t g = 0; g < groups.count(); ++g)
-      out[g] = stream == Stream::bits32 ? from_partition32(groups, g) : from_partition64(groups, g);
-  }
+  const bool narrow_type = stream == Stream::bits16, as_float = groups.number_stream() == Stream::float32;
+  for_each_group(
+      groups, kernels(), [=](size_t size) { return size >= (narrow_type ? histogram_minimum : sorted_below); },
+      [&](size_t g) { out[g] = from_large_group(groups, g); },
+      [&](size_t begin, size_t end, Reader& reader) {
+        with_key_type(groups, [&](auto key) {
+          using K = decltype(key);
+          if (as_float) {
+            rank_groups<float, K>(groups, begin, end, reader, out);
+          } else {
+            rank_groups<double, K>(groups, begin, end, reader, out);
+          }
+        });
+      });
 }
 
 }  // namespace pqi::cpu

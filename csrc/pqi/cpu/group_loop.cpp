@@ -1,31 +1,51 @@
 #include "group_loop.hpp"
 
-#include <algorithm>
-
 #include "isa.hpp"
 
 namespace pqi::cpu {
 
-std::vector<uint64_t> count_live(const Groups& groups) {
-  std::vector<uint64_t> live(groups.count(), groups.size());
-  if (!groups.masked()) return live;
-  if (groups.count() != 1) {
-    for_each_group(groups, kernels(), [&](size_t begin, size_t end, Reader& reader) {
-      for (size_t g = begin; g < end; ++g) {
-        reader.select(g);
-        live[g] = reader.count_live(0, groups.size());
-      }
-    });
-    return live;
+Batches::Batches(const Groups& groups) : groups_(groups) {
+  if (const Offsets* offsets = groups.offsets()) {
+    count_ = (size_t(offsets->back() - offsets->front()) + overhead * groups.count() + elements - 1) / elements;
+    return;
   }
-  const size_t blocks = (groups.size() + block_size - 1) / block_size;
+  const size_t few = elements / (groups.widest() + 1) + 1;
+  groups_each_ = groups.widest() > chunk_size ? few : (few + lanes - 1) / lanes * lanes;
+  count_ = (groups.count() + groups_each_ - 1) / groups_each_;
+}
+
+size_t Batches::begin(size_t batch) const {
+  if (batch == count_) return groups_.count();
+  if (groups_.offsets() == nullptr) return batch * groups_each_;
+  // The first group that has this many batches' worth of elements before it.
+  size_t low = 0, high = groups_.count();
+  while (low < high) {
+    const size_t middle = low + (high - low) / 2;
+    const bool enough = groups_.first(middle) - groups_.first(0) + overhead * middle >= batch * elements;
+    (enough ? high : low) = enough ? middle : middle + 1;
+  }
+  return low;
+}
+
+uint64_t count_live(const Groups& groups, size_t group) {
+  const size_t size = groups.size(group), blocks = blocks_of(size);
+  if (!groups.masked()) return size;
   std::vector<uint64_t> partial(blocks);
   parallel_for(blocks, num_threads(), [&](size_t block, int) {
     Reader reader(groups, kernels());
-    partial[block] = reader.count_live(block * block_size, std::min((block + 1) * block_size, groups.size()));
+    partial[block] = reader.select(group).count_live(block * block_size, std::min((block + 1) * block_size, size));
   });
-  live.assign(1, 0);
-  for (uint64_t part : partial) live[0] += part;
+  return std::accumulate(partial.begin(), partial.end(), uint64_t(0));
+}
+
+std::vector<uint64_t> count_live(const Groups& groups) {
+  std::vector<uint64_t> live(groups.count());
+  for_each_group(
+      groups, kernels(), [&](size_t size) { return shares_blocks(groups, size); },
+      [&](size_t g) { live[g] = count_live(groups, g); },
+      [&](size_t begin, size_t end, Reader& reader) {
+        for (size_t g = begin; g < end; ++g) live[g] = reader.select(g).count_live(0, groups.size(g));
+      });
   return live;
 }
 

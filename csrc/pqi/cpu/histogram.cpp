@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "group_loop.hpp"
 #include "isa.hpp"
 #include "parallel.hpp"
 
@@ -51,18 +52,18 @@ class Counter {
 
 }  // namespace
 
-bool uses_histogram(const Groups& groups) {
-  return groups.homogeneous() && is_narrow(groups.dtype()) && groups.size() >= histogram_minimum;
+bool uses_histogram(const Groups& groups, size_t size) {
+  return groups.homogeneous() && is_narrow(groups.dtype()) && size >= histogram_minimum;
 }
 
 Histogram histogram_of(const Groups& groups, size_t group) {
   const auto rule = key_rule<uint16_t>(groups.dtype());
-  const size_t blocks = (groups.size() + block_size - 1) / block_size;
+  const size_t size = groups.size(group), blocks = blocks_of(size);
   std::vector<Counter> counters(static_cast<size_t>(threads_for(blocks)));
   std::vector<Reader> readers;
   for (size_t t = 0; t < counters.size(); ++t) readers.emplace_back(groups, kernels()).select(group);
   parallel_for(blocks, int(counters.size()), [&](size_t block, int thread) {
-    const size_t end = std::min((block + 1) * block_size, groups.size());
+    const size_t end = std::min((block + 1) * block_size, size);
     for (size_t begin = block * block_size; begin < end; begin += chunk_size) {
       size_t n = std::min(chunk_size, end - begin);
       const uint16_t* bits = readers[thread].read_live<uint16_t>(begin, n);

@@ -17,7 +17,7 @@ struct Histogram {
 };
 
 // Decided by type and size alone, never by layout, so that bits do not depend on layout either.
-bool uses_histogram(const Groups& groups);
+bool uses_histogram(const Groups& groups, size_t size);
 Histogram histogram_of(const Groups& groups, size_t group);
 
 // Σ count·value^r over the codes in ascending order, for each exponent; the pivot is the smallest non-zero magnitude,

@@ -12,6 +12,7 @@ const Piece& MaskWriter::piece_of(size_t index) const {
 }
 
 uint8_t* MaskWriter::address(size_t index) const {
+  index += first_;
   const Piece& piece = piece_of(index);
   const char* base = piece.data.data + offset_;
   const size_t within = index - piece.begin;
@@ -20,8 +21,8 @@ uint8_t* MaskWriter::address(size_t index) const {
 }
 
 uint8_t* MaskWriter::direct(size_t begin, size_t n) const {
-  const Piece& piece = piece_of(begin);
-  return piece.data.contiguous() && begin + n <= piece.begin + piece.size ? address(begin) : nullptr;
+  const Piece& piece = piece_of(first_ + begin);
+  return piece.data.contiguous() && first_ + begin + n <= piece.begin + piece.size ? address(begin) : nullptr;
 }
 
 void MaskWriter::load(size_t begin, size_t n, uint8_t* values) const {
@@ -42,6 +43,15 @@ void MaskWriter::fill(size_t begin, size_t n, uint8_t value) const {
     return;
   }
   for (size_t i = 0; i < n; ++i) set(begin + i, value);
+}
+
+void MaskWriter::fill_uncovered(uint8_t value) {
+  if (masks_.offsets() == nullptr) return;
+  const size_t before = size_t(masks_.offsets()->front()), after = size_t(masks_.offsets()->back());
+  first_ = 0;
+  if (before > 0) fill(0, before, value);
+  const size_t size = masks_.pieces().front().size;
+  if (after < size) fill(after, size - after, value);
 }
 
 }  // namespace pqi::cpu

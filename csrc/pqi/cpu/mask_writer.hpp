@@ -9,9 +9,15 @@ class MaskWriter {
  public:
   explicit MaskWriter(const Groups& masks) : masks_(masks) { select(0); }
 
-  void select(size_t group) { offset_ = masks_.count() > 1 ? masks_.data_offset(group) : 0; }
+  void select(size_t group) {
+    if (group >= masks_.count()) return;
+    offset_ = masks_.data_offset(group);
+    first_ = masks_.first(group);
+  }
+  // Fills what no segment covers.
+  void fill_uncovered(uint8_t value);
 
-  // Where elements [begin, begin + n) lie, if they lie side by side; else null.
+  // Where elements [begin, begin + n) of the group lie, if they lie side by side; else null.
   uint8_t* direct(size_t begin, size_t n) const;
   void load(size_t begin, size_t n, uint8_t* values) const;
   void store(size_t begin, size_t n, const uint8_t* values) const;
@@ -24,6 +30,7 @@ class MaskWriter {
 
   const Groups& masks_;
   int64_t offset_ = 0;
+  size_t first_ = 0;
 };
 
 }  // namespace pqi::cpu

@@ -31,8 +31,7 @@ void sum_group(Reader& reader, ChunkSummer& summer, size_t size, const Plan& pla
 // One group on all threads: the same blocks, merged in the same order.
 template <class T>
 void sum_large_group(const Groups& groups, size_t group, const Plan& plan, PowerSum* sums) {
-  const size_t exponents = plan.exponents.size(), size = groups.size();
-  const size_t blocks = (size + block_size - 1) / block_size;
+  const size_t exponents = plan.exponents.size(), size = groups.size(group), blocks = blocks_of(size);
   const int threads = threads_for(blocks);
   const Kernels& table = kernels();
   std::vector<Reader> readers;
@@ -54,41 +53,38 @@ void sum_large_group(const Groups& groups, size_t group, const Plan& plan, Power
 
 // Calls finish(group, d, its sums in the exponents' order) for every group, on the thread that has just summed it.
 template <class T, class Finish>
-void sum_all(const Groups& groups, const std::vector<uint64_t>& live, const Plan& plan, Finish finish) {
+void sum_all(const Groups& groups, const Plan& plan, Finish finish) {
   const Kernels& table = kernels();
-  const size_t exponents = plan.exponents.size(), size = groups.size();
-  // Groups run side by side unless there are too few of them to keep the threads busy.
-  if (size > block_size && groups.count() < size_t(4 * num_threads())) {
-    for (size_t g = 0; g < groups.count(); ++g) {
-      std::vector<PowerSum> sums(exponents);
-      sum_large_group<T>(groups, g, plan, sums.data());
-      finish(g, double(live[g]), sums.data());
-    }
-    return;
-  }
-  for_each_group(groups, table, [&](size_t begin, size_t end, Reader& reader) {
-    ChunkSummer summer(table, plan);
-    std::vector<PowerSum> sums(exponents);
-    for (size_t g = begin; g < end; ++g) {
-      std::fill(sums.begin(), sums.end(), PowerSum{});
-      sum_group<T>(reader.select(g), summer, size, plan, sums.data());
-      finish(g, double(live[g]), sums.data());
-    }
-  });
+  const size_t exponents = plan.exponents.size();
+  for_each_group(
+      groups, table, [&](size_t size) { return uses_histogram(groups, size) || shares_blocks(groups, size); },
+      [&](size_t g) {
+        if (uses_histogram(groups, groups.size(g))) {
+          const Histogram histogram = histogram_of(groups, g);
+          return finish(g, double(histogram.live()), power_sums(histogram, plan.exponents).data());
+        }
+        std::vector<PowerSum> sums(exponents);
+        sum_large_group<T>(groups, g, plan, sums.data());
+        finish(g, double(count_live(groups, g)), sums.data());
+      },
+      [&](size_t begin, size_t end, Reader& reader) {
+        ChunkSummer summer(table, plan);
+        std::vector<PowerSum> sums(exponents);
+        for (size_t g = begin; g < end; ++g) {
+          std::fill(sums.begin(), sums.end(), PowerSum{});
+          sum_group<T>(reader.select(g), summer, groups.size(g), plan, sums.data());
+          finish(g, double(reader.count_live(0, groups.size(g))), sums.data());
+        }
+      });
 }
 
 template <class Finish>
 void power_sums(const Groups& groups, const std::vector<double>& exponents, Finish finish) {
-  const std::vector<uint64_t> live = count_live(groups);
   const Plan plan(exponents, groups.number_stream() == Stream::float32);
-  if (uses_histogram(groups)) {
-    for (size_t g = 0; g < groups.count(); ++g) {
-      finish(g, double(live[g]), power_sums(histogram_of(groups, g), exponents).data());
-    }
-  } else if (groups.number_stream() == Stream::float32) {
-    sum_all<float>(groups, live, plan, finish);
+  if (groups.number_stream() == Stream::float32) {
+    sum_all<float>(groups, plan, finish);
   } else {
-    sum_all<double>(groups, live, plan, finish);
+    sum_all<double>(groups, plan, finish);
   }
 }
 
@@ -120,7 +116,7 @@ class Grid {
   struct Pair {
     double p, q;
     size_t p_place, q_place;
-    double highest;  // of a group without masked-out entries: computed once
+    double highest;  // of a group of the common size, none masked out: computed once
   };
 
   double size_;
@@ -157,7 +153,7 @@ void mean_and_index(const Groups& groups, double p, double q, double* mean, doub
 }
 
 void index_grid(const Groups& groups, const std::vector<double>& p, const std::vector<double>& q, double* out) {
-  const Grid grid(p, q, double(groups.size()));
+  const Grid grid(p, q, double(groups.widest()));
   power_sums(groups, grid.exponents(),
              [&](size_t g, double d, const PowerSum* sums) { grid.finish(sums, d, out + g * p.size() * q.size()); });
 }

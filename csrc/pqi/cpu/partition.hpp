@@ -51,12 +51,12 @@ class Partition {
   static constexpr size_t buckets = size_t(1) << 16;
 
   Partition(const Groups& groups, size_t group)
-      : tasks_(size_t(threads_for((groups.size() + block_size - 1) / block_size))), counts_(tasks_) {
+      : elements_(groups.size(group)), tasks_(size_t(threads_for(blocks_of(elements_)))), counts_(tasks_) {
     std::vector<Reader> readers;
     for (size_t t = 0; t < tasks_; ++t) readers.emplace_back(groups, kernels()).select(group);
     dtype_ = KeyReader<K>(groups, readers[0]).dtype();
     const auto for_each_key = [&](size_t task, auto f) {
-      KeyReader<K>(groups, readers[task]).for_each(segment(groups, task), segment(groups, task + 1), f);
+      KeyReader<K>(groups, readers[task]).for_each(segment(task), segment(task + 1), f);
     };
     parallel_for(tasks_, int(tasks_), [&](size_t task, int) {
       counts_[task].assign(buckets, 0);
@@ -92,10 +92,7 @@ class Partition {
   }
 
  private:
-  size_t segment(const Groups& groups, size_t task) const {
-    const size_t blocks = (groups.size() + block_size - 1) / block_size;
-    return std::min(blocks * task / tasks_ * block_size, groups.size());
-  }
+  size_t segment(size_t task) const { return std::min(blocks_of(elements_) * task / tasks_ * block_size, elements_); }
 
   void turn_into_places() {
     begin_.resize(buckets + 1);
@@ -107,7 +104,7 @@ class Partition {
     begin_[buckets] = place;
   }
 
-  size_t tasks_;
+  size_t elements_, tasks_;
   DType dtype_ = DType::f64;
   std::vector<std::vector<size_t>> counts_;
   std::vector<size_t> begin_;

@@ -52,37 +52,40 @@ class Selector {
 
   // Returns the threshold's key and writes the mask if there is one to write; 1 ≤ k.
   K select(size_t group, uint64_t live, uint64_t k) {
-    for (Reader& reader : readers_) reader.select(group);
-    if (writer_) writer_->select(group);
+    start(group);
     Bracket<K> bracket = first_bracket<K>(groups_, group, readers_[0], live, k);
     if (!pass(bracket, k)) {
-      bracket = exact(radix_select<K>(groups_, readers_, k));
+      bracket = exact(radix_select<K>(groups_, group, readers_, k));
       pass(bracket, k);
     }
     return resolve(bracket, k);
   }
 
   void write_all(size_t group, bool value) {
-    writer_->select(group);
-    for (Reader& reader : readers_) reader.select(group);
+    start(group);
     for_each_chunk([&](size_t begin, size_t n, int thread, size_t) {
-      const uint8_t* live = value ? readers_[thread].live(begin, n) : nullptr;
-      if (live != nullptr) {
-        writer_->store(begin, n, live);
-      } else {
-        writer_->fill(begin, n, value);
-      }
+      const uint8_t* live = value ? readers_[size_t(thread)].live(begin, n) : nullptr;
+      if (live == nullptr) return writer_->fill(begin, n, value);
+      uint8_t* const out = &buffers_[size_t(thread) * chunk_size];
+      for (size_t i = 0; i < n; ++i) out[i] = live[i] != 0;
+      writer_->store(begin, n, out);
     });
   }
 
  private:
-  size_t blocks() const { return (groups_.size() + block_size - 1) / block_size; }
+  void start(size_t group) {
+    size_ = groups_.size(group);
+    for (Reader& reader : readers_) reader.select(group);
+    if (writer_) writer_->select(group);
+  }
+
+  size_t blocks() const { return blocks_of(size_); }
 
   // Calls f(begin, n, thread, block) for all chunks; the chunks of a block in order on one thread.
   template <class F>
   void for_each_chunk(F f) {
     parallel_for(blocks(), threads_, [&](size_t block, int thread) {
-      const size_t end = std::min((block + 1) * block_size, groups_.size());
+      const size_t end = std::min((block + 1) * block_size, size_);
       for (size_t begin = block * block_size; begin < end; begin += chunk_size)
         f(begin, std::min(chunk_size, end - begin), thread, block);
     });
@@ -96,7 +99,7 @@ class Selector {
     const auto classify = classify_of<K>(table_);
     const bool stash = !bracket.is_exact();
     std::atomic<uint64_t> stashed{0};
-    const uint64_t room = groups_.size() / 8 + 1024;
+    const uint64_t room = size_ / 8 + 1024;
     for_each_chunk([&](size_t begin, size_t n, int thread, size_t block) {
       if (stashed.load(std::memory_order_relaxed) > room) return;
       const K* bits = readers_[thread].template read<K>(begin, n);
@@ -182,6 +185,9 @@ class Selector {
     for (const auto& stash : stashes_)
       for (const auto& candidate : stash)
         if (part(candidate.key) == state.prefix) keys_.push_back(candidate.key);
+    // Fewer than were counted, should the caller have changed a mask since.
+    if (keys_.empty()) return bracket.low;
+    state.remaining = std::min(state.remaining, uint64_t(keys_.size()));
     const auto found = keys_.begin() + std::ptrdiff_t(state.remaining - 1);
     std::nth_element(keys_.begin(), found, keys_.end(), std::greater<K>());
     rank = state.remaining - uint64_t(std::count_if(keys_.begin(), found, [&](K key) { return key > *found; }));
@@ -222,7 +228,7 @@ class Selector {
 
   void settle(size_t block, K threshold, uint64_t ties) const {
     const BlockCount& count = counts_[block];
-    const size_t begin = block * block_size, n = std::min(block_size, groups_.size() - begin);
+    const size_t begin = block * block_size, n = std::min(block_size, size_ - begin);
     const Candidate<K>* found = stashes_[size_t(count.thread)].data() + count.first;
     uint8_t* const direct = writer_->direct(begin, n);
     for (size_t i = 0; i < count.candidates; ++i) {
@@ -239,7 +245,7 @@ class Selector {
   // The first `ties` of a block's 2s become 1, the rest 0.
   void cut_ties(size_t block, uint64_t ties, int thread) {
     if (counts_[block].between == 0) return;
-    const size_t end = std::min((block + 1) * block_size, groups_.size());
+    const size_t end = std::min((block + 1) * block_size, size_);
     for (size_t begin = block * block_size; begin < end; begin += chunk_size) {
       const size_t n = std::min(chunk_size, end - begin);
       uint8_t* const direct = writer_->direct(begin, n);
@@ -257,6 +263,7 @@ class Selector {
   const Kernels& table_;
   const KeyRule<K> rule_;
   const int threads_;
+  size_t size_ = 0;  // of the group at hand
   std::vector<Reader> readers_;
   std::unique_ptr<MaskWriter> writer_;
   std::vector<uint8_t> buffers_;

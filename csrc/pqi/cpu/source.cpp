@@ -90,9 +90,9 @@ Groups::Groups(const std::vector<View>& arrays, const std::vector<View>& masks, 
     split(arrays[i], axes, piece.data, outer_data_);
     if (!masks.empty()) split(masks[i], axes, piece.mask, outer_mask_);
     piece.size = piece.data.size();
-    piece.begin = size_;
+    piece.begin = widest_;
     piece.direct = masks.empty() && piece.data.contiguous();
-    size_ += piece.size;
+    widest_ += piece.size;
     if (piece.size > 0 || arrays.size() == 1) pieces_.push_back(piece);
   }
   masked_ = !masks.empty();
@@ -100,6 +100,14 @@ Groups::Groups(const std::vector<View>& arrays, const std::vector<View>& masks, 
   dtype_ = arrays.empty() ? DType::f64 : arrays[0].dtype;
   for (const View& array : arrays) homogeneous_ &= array.dtype == dtype_;
   if (!homogeneous_) dtype_ = common_type(pieces_);
+}
+
+Groups::Groups(const View& array, const std::vector<View>& masks, Offsets offsets)
+    : Groups(std::vector<View>{array}, masks, nullptr) {
+  offsets_ = std::make_shared<const Offsets>(std::move(offsets));
+  count_ = offsets_->size() - 1;
+  widest_ = 0;
+  for (size_t g = 0; g < count_; ++g) widest_ = std::max(widest_, size(g));
 }
 
 Stream Groups::number_stream() const {
@@ -127,7 +135,8 @@ Reader::Reader(const Groups& groups, const Kernels& kernels) : groups_(groups), 
 }
 
 Reader& Reader::select(size_t group) {
-  if (groups_.count() <= 1) return *this;
+  if (group >= groups_.count()) return *this;
+  first_ = groups_.first(group);
   data_offset_ = groups_.data_offset(group);
   if (groups_.masked()) mask_offset_ = groups_.mask_offset(group);
   return *this;
@@ -136,6 +145,7 @@ Reader& Reader::select(size_t group) {
 // Calls f(piece, first element within it, position in the span, how many) for every piece that the span touches.
 template <class F>
 void Reader::for_each_span(size_t begin, size_t n, F f) const {
+  begin += first_;
   const auto& pieces = groups_.pieces();
   auto piece = std::upper_bound(pieces.begin(), pieces.end(), begin,
                                 [](size_t index, const Piece& p) { return index < p.begin + p.size; });

@@ -1,8 +1,10 @@
 // What a measure is computed of: groups of elements, each one vector by flat index, wherever its pieces lie in memory.
 //
-// A group is either a list of whole arrays (a pooled list: one group) or what the reduced axes of one array span (many
-// groups). A Reader hands out consecutive elements in the stream form an algorithm works on, straight from memory where
-// they lie contiguous in that form, else gathered, converted and masked chunk by chunk.
+// A group is a list of whole arrays (a pooled list: one group), or what the reduced axes of one array span (many groups
+// of one size), or a stretch of a one-dimensional array (segments: many groups of any sizes). Every group is cut into
+// chunks from its own first element on, so it has the bits of its elements alone. A Reader hands out consecutive
+// elements in the stream form an algorithm works on, straight from memory where they lie contiguous in that form, else
+// gathered, converted and masked chunk by chunk.
 #pragma once
 
 #include <memory>
@@ -25,15 +27,26 @@ struct Piece {
 // In which form the elements travel; see dtype.hpp.
 enum class Stream { bits16, bits32, bits64, float32, float64 };
 
+// Where segments begin, and at last where the last one ends; non-decreasing, within the array.
+using Offsets = std::vector<uint64_t>;
+
 class Groups {
  public:
   // Each array with its mask (or none). `axes` lists the reduced dimensions of a single array; null: all of each.
   Groups(const std::vector<View>& arrays, const std::vector<View>& masks, const std::vector<int>* axes);
+  // Group g is what lies at [offsets[g], offsets[g + 1]) of one one-dimensional array.
+  Groups(const View& array, const std::vector<View>& masks, Offsets offsets);
 
   size_t count() const { return count_; }
-  size_t size() const { return size_; }
+  size_t size(size_t group) const { return offsets_ ? size_t((*offsets_)[group + 1] - (*offsets_)[group]) : widest_; }
+  // The largest group's size; every group's unless they are segments.
+  size_t widest() const { return widest_; }
+  const Offsets* offsets() const { return offsets_.get(); }
+  // Where a group begins among the elements of its pieces.
+  size_t first(size_t group) const { return offsets_ ? size_t((*offsets_)[group]) : 0; }
   bool masked() const { return masked_; }
   const std::vector<Piece>& pieces() const { return pieces_; }
+  // In bytes, beyond the pieces' addresses.
   int64_t data_offset(size_t group) const { return outer_data_.offset(group); }
   int64_t mask_offset(size_t group) const { return outer_mask_.offset(group); }
 
@@ -50,7 +63,8 @@ class Groups {
  private:
   std::vector<Piece> pieces_;
   View outer_data_, outer_mask_;
-  size_t count_ = 1, size_ = 0;
+  std::shared_ptr<const Offsets> offsets_;
+  size_t count_ = 1, widest_ = 0;
   bool masked_ = false, homogeneous_ = true;
   DType dtype_ = DType::f64;
 };
@@ -85,6 +99,7 @@ class Reader {
   const Groups& groups_;
   const Kernels& kernels_;
   int64_t data_offset_ = 0, mask_offset_ = 0;
+  size_t first_ = 0;
   std::unique_ptr<char[]> native_;
   std::unique_ptr<uint64_t[]> work_;
   std::unique_ptr<uint8_t[]> mask_;

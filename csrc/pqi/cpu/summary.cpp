@@ -37,13 +37,12 @@ Extent extent_of(Reader& reader, const Groups& groups, size_t begin, size_t end)
 
 template <class K>
 Extent large_extent(const Groups& groups, size_t group) {
-  const size_t blocks = (groups.size() + block_size - 1) / block_size;
+  const size_t size = groups.size(group), blocks = blocks_of(size);
   std::vector<Extent> partial(blocks);
   parallel_for(blocks, num_threads(), [&](size_t block, int) {
     Reader reader(groups, kernels());
     reader.select(group);
-    partial[block] =
-        extent_of<K>(reader, groups, block * block_size, std::min((block + 1) * block_size, groups.size()));
+    partial[block] = extent_of<K>(reader, groups, block * block_size, std::min((block + 1) * block_size, size));
   });
   Extent result;
   for (const Extent& part : partial) result.merge(part);
@@ -60,13 +59,12 @@ void extent(const Groups& groups, double* largest, uint64_t* zeros, uint64_t* li
   };
   with_key_type(groups, [&](auto key) {
     using K = decltype(key);
-    if (groups.size() > block_size) {
-      for (size_t g = 0; g < groups.count(); ++g) put(g, large_extent<K>(groups, g));
-      return;
-    }
-    for_each_group(groups, kernels(), [&](size_t begin, size_t end, Reader& reader) {
-      for (size_t g = begin; g < end; ++g) put(g, extent_of<K>(reader.select(g), groups, 0, groups.size()));
-    });
+    for_each_group(
+        groups, kernels(), [&](size_t size) { return shares_blocks(groups, size); },
+        [&](size_t g) { put(g, large_extent<K>(groups, g)); },
+        [&](size_t begin, size_t end, Reader& reader) {
+          for (size_t g = begin; g < end; ++g) put(g, extent_of<K>(reader.select(g), groups, 0, groups.size(g)));
+        });
   });
 }
 

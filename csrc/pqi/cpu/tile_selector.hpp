@@ -2,7 +2,6 @@
 // threshold; one comparison with it then writes the mask.
 #pragma once
 
-#include <algorithm>
 #include <type_traits>
 
 #include "../radix_select.hpp"
@@ -17,24 +16,27 @@ class TileSelector {
 
  public:
   TileSelector(const Groups& groups, const Kernels& table)
-      : groups_(groups), table_(table), rule_(key_rule<K>(groups.dtype())), tile_(groups.size() * lanes) {}
+      : groups_(groups), table_(table), rule_(key_rule<K>(groups.dtype())) {}
 
-  // Thresholds of groups [begin, begin + count), count ≤ lanes, where 1 ≤ k[group] ≤ live entries; others are left out.
-  void find(Reader& reader, size_t begin, size_t count, const std::vector<uint64_t>& k) {
-    std::fill(tile_.begin(), tile_.end(), Wide(0));
+  // Thresholds of `count` ≤ lanes groups of at most `width` elements, where 1 ≤ k[group] ≤ size; others are left out.
+  // Shorter columns are padded with zeros, which sort first.
+  void find(Reader& reader, const size_t* chosen, size_t count, size_t width, const std::vector<uint64_t>& k) {
+    width_ = width;
+    tile_.assign(width * lanes, Wide(0));
     for (size_t lane = 0; lane < count; ++lane) {
-      if (k[begin + lane] == 0) continue;
-      const K* bits = reader.select(begin + lane).template read<K>(0, groups_.size());
+      if (k[chosen[lane]] == 0) continue;
+      const size_t n = groups_.size(chosen[lane]);
+      const K* bits = reader.select(chosen[lane]).template read<K>(0, n);
       Wide* const column = tile_.data() + lane;
-      for (size_t i = 0; i < groups_.size(); ++i) column[i * lanes] = rule_(bits[i]);
+      for (size_t i = 0; i < n; ++i) column[i * lanes] = rule_(bits[i]);
     }
     if constexpr (sizeof(K) == 8) {
-      table_.sort_columns64(tile_.data(), groups_.size());
+      table_.sort_columns64(tile_.data(), width);
     } else {
-      table_.sort_columns32(tile_.data(), groups_.size());
+      table_.sort_columns32(tile_.data(), width);
     }
     for (size_t lane = 0; lane < count; ++lane) {
-      if (k[begin + lane] > 0) selections_[lane] = selection(lane, k[begin + lane]);
+      if (k[chosen[lane]] > 0) selections_[lane] = selection(lane, k[chosen[lane]]);
     }
   }
 
@@ -42,7 +44,7 @@ class TileSelector {
 
   // Writes one group's mask from its selection.
   void write(Reader& reader, const MaskWriter& writer, size_t group, const Selection& selection) {
-    const size_t n = groups_.size();
+    const size_t n = groups_.size(group);
     const K* bits = reader.select(group).template read<K>(0, n);
     uint8_t* const direct = writer.direct(0, n);
     uint8_t* const out = direct != nullptr ? direct : buffer_;
@@ -65,19 +67,19 @@ class TileSelector {
   // The k-th largest of a sorted column, and how many of those equal to it belong to the top k.
   Selection selection(size_t lane, uint64_t k) const {
     const auto at = [&](size_t i) { return tile_[i * lanes + lane]; };
-    size_t first = groups_.size() - k,
-           last = groups_.size();  // the first key above the threshold lies in (first, last]
+    size_t first = width_ - k, last = width_;  // the first key above the threshold lies in (first, last]
     const Wide threshold = at(first);
     while (first + 1 < last) {
       const size_t middle = first + (last - first) / 2;
       (at(middle) > threshold ? last : first) = middle;
     }
-    return {threshold, k - (groups_.size() - last)};
+    return {threshold, k - (width_ - last)};
   }
 
   const Groups& groups_;
   const Kernels& table_;
   const KeyRule<K> rule_;
+  size_t width_ = 0;
   std::vector<Wide> tile_;
   Selection selections_[lanes];
   uint8_t buffer_[chunk_size];
