@@ -24,6 +24,7 @@ NEEDED = {
     "rich": "rich",
     "matplotlib": "matplotlib",
     "jinja2": "jinja2",
+    "PIL": "pillow",
     "sklearn": "scikit-learn",
 }
 """Modules that the commands import, with the names under which they are installed."""

@@ -57,6 +57,12 @@ def test_calls_are_described_and_not_made() -> None:
     assert found == Call(Symbol("os", "system"), ("exit",))
 
 
+def test_what_an_object_would_have_taken_is_kept_with_the_call() -> None:
+    found = read_pickle(b"\x80\x02cnumpy\ndtype\nU\x02u1\x85R(K\x03U\x01|tb.")
+    assert found == Call(Symbol("numpy", "dtype"), (b"u1",))
+    assert found.state == (3, b"|")
+
+
 def test_every_symbol_is_shown_to_the_caller() -> None:
     def check(symbol: Symbol) -> None:
         raise ValueError(f"seen {symbol}")
@@ -70,7 +76,7 @@ def test_every_symbol_is_shown_to_the_caller() -> None:
     "data", [b"iposix\nsystem\n.", b"oposix\n.", b"P0\n.", b"\x82\x01.", b"I1\n.", b"F1\n.", b"S'a'\n."]
 )
 def test_operations_beyond_checkpoints_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="no checkpoint"):
+    with pytest.raises(ValueError, match="no known kind"):
         read_pickle(data)
 
 

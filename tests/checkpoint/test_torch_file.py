@@ -144,7 +144,7 @@ HOSTILE = {
     "huge memo": (torch_zip(b"\x80\x02}r\xff\xff\xff\xff."), "got none"),
     "huge text": (torch_zip(b"\x80\x02X\xff\xff\xff\x7f."), "too early"),
     "huge bytes": (torch_zip(b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f."), "too early"),
-    "unknown operation": (torch_zip(b"\x80\x02i"), "does not occur"),
+    "unknown operation": (torch_zip(b"\x80\x02i"), "must not occur"),
     "inside itself": (torch_zip(b"\x80\x02]q\x00h\x00a."), "nest at most"),
     "deep": (torch_zip(b"\x80\x02" + b"]" * 10_000 + b"a" * 9_999 + b"."), "nest at most"),
 }

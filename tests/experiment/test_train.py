@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from experiment.tiny import TRAINING
-from pqi.experiment import data, models
+from pqi.experiment import models
 from pqi.experiment.config import Training
-from pqi.experiment.data import Dataset, Split
+from pqi.experiment.data import Dataset, Split, load
 from pqi.experiment.train import Evaluator, Trainer, cosine, evaluate
 from pqi.prune import Pruner
 
-DIGITS = data.digits()
+DIGITS = load("digits")
 
 
 def network(seed=0):

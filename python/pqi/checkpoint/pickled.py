@@ -1,7 +1,7 @@
 """Pickles read as data: a machine that builds containers and symbols, and has no way to call anything.
 
 What a pickle asks to call becomes a `Call` of a `Symbol` with its arguments, for the reader to interpret; the machine
-imports nothing, and knows only the operations that PyTorch's pickles consist of.
+imports nothing, and knows only the operations that pickles of tensors and arrays consist of.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ class Symbol:
         return f"{self.module}.{self.name}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """What the pickle asks to call or to make."""
+    """What the pickle asks to call or to make, and the state that the object would have taken."""
 
     function: Any
     arguments: Any
+    state: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def read_pickle(data: bytes, check: Callable[[Symbol], None] | None = None) -> A
     Raises
     ------
     ValueError
-        If the pickle is damaged, too long, or uses operations outside PyTorch's.
+        If the pickle is damaged, too long, or uses other operations.
 
     Examples
     --------
@@ -95,12 +96,12 @@ class Machine:
                 return self._pop()
             operation = OPERATIONS.get(code)
             if operation is None:
-                self._refuse(f"operation {code!r} does not occur in checkpoints")
+                self._refuse(f"operation {code!r} must not occur")
             operation(self)
         return self._refuse(f"it must have at most {MOST_OPERATIONS} operations")
 
     def _refuse(self, reason: str) -> NoReturn:
-        raise ValueError(f"the pickle is damaged or no checkpoint near byte {self._place}: {reason}")
+        raise ValueError(f"the pickle is damaged or of no known kind near byte {self._place}: {reason}")
 
     def _take(self, length: int) -> bytes:
         end = self._place + length
@@ -247,10 +248,12 @@ class Machine:
         self.push(Pairs() if function == ORDERED and arguments == () else Call(function, arguments))
 
     def build(self) -> None:
-        """Drop the state that the topmost object would have taken."""
-        self._pop()
+        """Keep the state that the topmost object would have taken, if a call makes it."""
+        state = self._pop()
         if not self._stack:
             self._refuse("the stack is empty")
+        if isinstance(self._stack[-1], Call):
+            self._stack[-1].state = state
 
 
 ORDERED = Symbol("collections", "OrderedDict")

@@ -1,46 +1,11 @@
-"""Data sets as whole tensors: a train, a validation and a test split, fixed once and for all."""
+"""scikit-learn's handwritten digits, which come with the library."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-
-@dataclass(frozen=True)
-class Split:
-    """Inputs (float32, normalised) and integer class labels of one split."""
-
-    inputs: torch.Tensor
-    labels: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Three disjoint splits: weights see `train`, choices see `validation`, only reports see `test`."""
-
-    train: Split
-    validation: Split
-    test: Split
-    classes: int
-
-    @property
-    def input_shape(self) -> tuple[int, ...]:
-        """Shape of one input, without the batch axis."""
-        return tuple(self.train.inputs.shape[1:])
-
-    def split(self, name: str) -> Split:
-        """Return the split called `name`: train, validation or test."""
-        splits = {"train": self.train, "validation": self.validation, "test": self.test}
-        if name not in splits:
-            raise ValueError(f"split must be one of {', '.join(splits)}, got {name!r}")
-        return splits[name]
-
+from pqi.experiment.data.dataset import Dataset, Split
 
 DIGITS_SIZES = (1200, 250, 347)
 
@@ -73,13 +38,3 @@ def digits() -> Dataset:
         return Split(torch.from_numpy(inputs), torch.from_numpy(targets[rows]))
 
     return Dataset(split(train), split(validation), split(test), classes=10)
-
-
-DATASETS: dict[str, Callable[[], Dataset]] = {"digits": digits}
-
-
-def load(name: str) -> Dataset:
-    """Return the data set called `name`, a key of `DATASETS`."""
-    if name not in DATASETS:
-        raise ValueError(f"dataset must be one of {', '.join(DATASETS)}, got {name!r}")
-    return DATASETS[name]()
