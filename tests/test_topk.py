@@ -142,3 +142,19 @@ def test_no_groups_with_a_mask() -> None:
     assert pqi.topk_mask(x, 1, axis=1, where=where).shape == (0, 5)
     assert pqi.topk_threshold(x, np.zeros(0, dtype=int), axis=1, where=where).shape == (0,)
     assert pqi.summary(x, axis=1, where=where).live.shape == (0,)
+
+
+@pytest.mark.parametrize("shape", [(5_000,), (50, 100), (3, 4_000)])
+def test_masks_of_other_bytes_than_0_and_1(shape: tuple[int, ...]) -> None:
+    """A bool view of other bytes is a mask as any other; what comes back is 0 and 1."""
+    x = draw("int4", math.prod(shape)).reshape(shape)
+    raw = np.random.default_rng(4).integers(0, 4, shape).astype(np.uint8) * np.uint8(85)
+    odd, live = raw.view(np.bool_), raw != 0
+    counts = live.sum(axis=-1)
+    for k in (0 * counts, counts // 3, counts):
+        mask = pqi.topk_mask(x, k, axis=-1, where=odd)
+        assert mask.view(np.uint8).max(initial=0) <= 1
+        np.testing.assert_array_equal(mask, pqi.topk_mask(x, k, axis=-1, where=live))
+    assert pqi.index(x, where=odd) == pqi.index(x, where=live)
+    assert pqi.gini(x, where=odd) == pqi.gini(x, where=live)
+    assert pqi.summary(x, where=odd) == pqi.summary(x, where=live)
