@@ -38,6 +38,30 @@ PQI_HD constexpr bool is_signed_integer(DType t) { return t >= DType::i8 && t <=
 // One- and two-byte types: at most 65,536 magnitudes, so a histogram of codes holds everything.
 PQI_HD constexpr bool is_narrow(DType t) { return item_size(t) <= 2; }
 
+// What arrays of several types have in common. Arrays without elements decide nothing but whether all types are one.
+struct TypeJoin {
+  DType first = DType::f64;
+  bool any = false, homogeneous = true, floats = false, fits_float = true, fits_32 = true;
+
+  PQI_HD void add(DType t, size_t elements) {
+    if (!any) first = t;
+    any = true;
+    homogeneous &= t == first;
+    if (elements == 0) return;
+    floats |= is_floating(t);
+    fits_float &= is_narrow(t) || t == DType::f32;
+    fits_32 &= item_size(t) <= 4;
+  }
+
+  // That of all arrays, else float32 where it holds them all exactly, else float64; unsigned integers for integers.
+  // Numbers travel as float32 where `fits_float`, else as float64.
+  PQI_HD DType common() const {
+    if (homogeneous) return first;
+    if (floats) return fits_float ? DType::f32 : DType::f64;
+    return fits_32 ? DType::u32 : DType::u64;
+  }
+};
+
 // float16 bits to float32, branch-free so that it vectorises: shift the payload into place, then rescale by 2^112;
 // the multiplication makes subnormals normal, and the largest exponent is set to inf/NaN by hand.
 PQI_HD float half_to_float(uint16_t h) {

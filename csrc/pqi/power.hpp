@@ -14,6 +14,9 @@ namespace pqi {
 
 inline constexpr double infinity = __builtin_huge_val();
 
+PQI_HD float magnitude(float x) { return bits_as<float>(bits_as<uint32_t>(x) & 0x7fffffffu); }
+PQI_HD double magnitude(double x) { return bits_as<double>(bits_as<uint64_t>(x) & 0x7fffffffffffffffull); }
+
 // 2^k as a double for −1022 ≤ k ≤ 1023.
 PQI_HD double exact_power_of_two(int k) { return bits_as<double>(uint64_t(k + 1023) << 52); }
 

@@ -29,6 +29,20 @@ PQI_HD double fold(double* lane) {
   return lane[0];
 }
 
+// A lane's share of a row pair in the sum of roots; `low` collects what float roots leave.
+PQI_HD void add_roots(float a, float b, double& sum, float& low) {
+  const RootPair roots = root_pair(a, b);
+  sum += double(roots.sum);
+  low += roots.low;
+}
+PQI_HD void add_roots(double a, double b, double& sum, double&) { sum += ::sqrt(a) + ::sqrt(b); }
+
+// A lane's sum of roots with what was left aside; where that is infinite, the sum is.
+template <class T>
+PQI_HD double close_roots(double sum, T low) {
+  return sum + (low - low == T(0) ? double(low) : 0.0);
+}
+
 // a + b as a double-double, exact.
 struct DoubleDouble {
   double hi = 0, lo = 0;
@@ -112,6 +126,7 @@ PQI_HD double scale_by_power_of_two(double x, int64_t k) {
 // M_r, the power mean of d entries.
 PQI_HD double mean_of(const PowerSum& sum, double d, double r) {
   const double mean_power = sum.total.value() / d, mantissa = sum.mean_mantissa(d, r);
+  if (mean_power != mean_power) return __builtin_nan("");  // one NaN: devices differ in what they make of 0/0
   // A root of small r may leave the range that its product with 2^scale lies in.
   if ((mantissa == 0.0 || mantissa == infinity) && 0.0 < mean_power && mean_power < infinity)
     return power_shifted<true>(mean_power, 1.0 / r, -r * double(sum.scale));
@@ -150,6 +165,15 @@ PQI_HD bool near_pivot(int largest, int pivot, double r) {
   const double distance = largest > pivot ? double(largest - pivot) : double(pivot - largest);
   return (distance + 1.0) * (r > 2.0 ? r : 2.0) <= 502.0;
 }
+
+// The scale of a chunk of float64, or of float32 beyond widest_float_exponent; binades of its largest magnitude and of
+// the pivot.
+PQI_HD int chunk_scale(int largest, int pivot, double r) { return near_pivot(largest, pivot, r) ? pivot : largest; }
+
+// Whether a chunk's float32 sums of the exponents ½, 1, 2 (zero where not asked for) hold at the pivot's scale; else
+// they are taken again at that of the chunk's largest magnitude. Up to this sum of roots no element is beyond
+// root_pair's reach.
+PQI_HD bool float_sums_hold(const double sums[3]) { return sums[0] <= 0x1p50 && sums[1] + sums[2] < infinity; }
 
 // 1 − d^(1/q − 1/p): the index of one non-zero entry among d.
 PQI_HD double highest_index(double d, double p, double q) { return 1.0 - power(d, 1.0 / q - 1.0 / p); }

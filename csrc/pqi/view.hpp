@@ -39,6 +39,17 @@ struct View {
     ++ndim;
   }
 
+  // The dimensions i for which chosen(i) holds.
+  template <class F>
+  View dimensions(F chosen) const {
+    View out;
+    out.data = data;
+    out.dtype = dtype;
+    for (int i = 0; i < ndim; ++i)
+      if (chosen(i)) out.push(shape[i], strides[i]);
+    return out;
+  }
+
   // The same elements in the same order with the fewest dimensions; a contiguous array becomes one dimension.
   View coalesced() const {
     View out;

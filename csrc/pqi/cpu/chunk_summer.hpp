@@ -77,7 +77,7 @@ class ChunkSummer {
   void add(const double* x, size_t n, int pivot, PowerSum* sums) {
     if (plan_.special != 0) {
       const int largest = largest_binade(x, n);
-      const int scale = scale_of(0.0, near_pivot(largest, pivot, 2.0) ? pivot : largest);
+      const int scale = scale_of(0.0, chunk_scale(largest, pivot, 2.0));
       double out[3];
       kernels_.special_double(plan_.special, x, n, exact_power_of_two(-scale), out);
       merge_special(out, scale, sums);
@@ -95,8 +95,7 @@ class ChunkSummer {
     double out[3] = {};
     int scale = scale_of(0.0f, pivot);
     kernels_.special_float(plan_.special, x, n, float(exact_power_of_two(-scale)), out);
-    // Up to this sum of roots no element is beyond root_pair's reach.
-    if (!(out[0] <= 0x1p50 && out[1] + out[2] < infinity)) {
+    if (!float_sums_hold(out)) {
       float largest = 0.0f;
       for (size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
       scale = scale_of(0.0f, binade(double(largest)));
@@ -114,7 +113,7 @@ class ChunkSummer {
 
   void general_double(const double* x, size_t n, int pivot, size_t e, PowerSum* sums) const {
     const double r = plan_.exponents[e];
-    const int largest = largest_binade(x, n), scale = near_pivot(largest, pivot, r) ? pivot : largest;
+    const int scale = chunk_scale(largest_binade(x, n), pivot, r);
     sums[e].merge({{kernels_.general_double(x, n, r, double(scale)), 0.0}, scale}, r);
   }
 

@@ -53,7 +53,7 @@ class Counter {
 }  // namespace
 
 bool uses_histogram(const Groups& groups, size_t size) {
-  return groups.homogeneous() && is_narrow(groups.dtype()) && size >= histogram_minimum;
+  return groups.homogeneous() && counts_codes(groups.dtype(), size);
 }
 
 Histogram histogram_of(const Groups& groups, size_t group) {
@@ -79,26 +79,32 @@ uint64_t Histogram::live() const { return std::accumulate(counts.begin(), counts
 
 std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents) {
   std::vector<double> value, count, term;
+  std::vector<size_t> run;
   for (size_t code = 1; code < histogram.counts.size(); ++code) {
     if (histogram.counts[code] == 0) continue;
     value.push_back(key_value(histogram.dtype, code));
     count.push_back(double(histogram.counts[code]));
+    run.push_back(code / histogram_run);
   }
   std::vector<PowerSum> sums(exponents.size());
   if (value.empty()) return sums;
-  const int smallest = binade(value.front()), largest = binade(value.back());
   for (size_t e = 0; e < exponents.size(); ++e) {
     term = value;
     const double r = exponents[e];
-    const int scale = scale_of(0.0, near_pivot(largest, smallest, r) ? smallest : largest);
+    const int scale = histogram_scale(value.front(), value.back(), r);
     for (double& v : term) v *= exact_power_of_two(-scale);
     if (power_kind(r) == PowerKind::general) {
       kernels().powers(term.data(), term.size(), r, 0.0);
     } else {
-      for (double& v : term) v = power(v, r);
+      for (double& v : term) v = histogram_power(v, r);
     }
     sums[e].scale = scale;
-    for (size_t i = 0; i < term.size(); ++i) sums[e].total.add(exact_product(term[i], count[i]));
+    for (size_t i = 0; i < term.size();) {
+      DoubleDouble sum;
+      const size_t first = i;
+      for (; i < term.size() && run[i] == run[first]; ++i) sum.add(exact_product(term[i], count[i]));
+      sums[e].total.add(sum);
+    }
   }
   return sums;
 }

@@ -55,26 +55,11 @@ void gather(const View& view, const char* base, size_t begin, size_t n, char* ou
 
 // The reduced and the kept dimensions of an array as two views.
 void split(const View& array, const std::vector<int>* axes, View& inner, View& outer) {
-  inner = outer = View{};
-  inner.data = array.data;
-  inner.dtype = outer.dtype = array.dtype;
-  for (int i = 0; i < array.ndim; ++i) {
-    const bool reduced = axes == nullptr || std::find(axes->begin(), axes->end(), i) != axes->end();
-    (reduced ? inner : outer).push(array.shape[i], array.strides[i]);
-  }
-  inner = inner.coalesced();
-}
-
-DType common_type(const std::vector<Piece>& pieces) {
-  bool floats = false, fits_float = true, fits_32 = true;
-  for (const Piece& piece : pieces) {
-    const DType t = piece.data.dtype;
-    floats |= is_floating(t);
-    fits_float &= is_narrow(t) || t == DType::f32;
-    fits_32 &= item_size(t) <= 4;
-  }
-  if (floats) return fits_float ? DType::f32 : DType::f64;
-  return fits_32 ? DType::u32 : DType::u64;
+  const auto reduced = [&](int i) {
+    return axes == nullptr || std::find(axes->begin(), axes->end(), i) != axes->end();
+  };
+  inner = array.dimensions(reduced).coalesced();
+  outer = array.dimensions([&](int i) { return !reduced(i); });
 }
 
 template <class T>
@@ -85,6 +70,7 @@ constexpr DType dtype_of() {
 }  // namespace
 
 Groups::Groups(const std::vector<View>& arrays, const std::vector<View>& masks, const std::vector<int>* axes) {
+  TypeJoin types;
   for (size_t i = 0; i < arrays.size(); ++i) {
     Piece piece;
     split(arrays[i], axes, piece.data, outer_data_);
@@ -93,13 +79,13 @@ Groups::Groups(const std::vector<View>& arrays, const std::vector<View>& masks, 
     piece.begin = widest_;
     piece.direct = masks.empty() && piece.data.contiguous();
     widest_ += piece.size;
+    types.add(piece.data.dtype, piece.size);
     if (piece.size > 0 || arrays.size() == 1) pieces_.push_back(piece);
   }
   masked_ = !masks.empty();
   if (axes != nullptr) count_ = outer_data_.size();
-  dtype_ = arrays.empty() ? DType::f64 : arrays[0].dtype;
-  for (const View& array : arrays) homogeneous_ &= array.dtype == dtype_;
-  if (!homogeneous_) dtype_ = common_type(pieces_);
+  dtype_ = types.common();
+  homogeneous_ = types.homogeneous;
 }
 
 Groups::Groups(const View& array, const std::vector<View>& masks, Offsets offsets)

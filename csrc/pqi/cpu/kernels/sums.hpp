@@ -18,17 +18,6 @@ inline __attribute__((always_inline)) void for_each_row_pair(const T* x, size_t 
   }
 }
 
-inline float magnitude(float x) { return bits_as<float>(bits_as<uint32_t>(x) & 0x7fffffffu); }
-inline double magnitude(double x) { return bits_as<double>(bits_as<uint64_t>(x) & 0x7fffffffffffffffull); }
-inline __attribute__((always_inline)) void add_roots(float a, float b, double& sum, float& low) {
-  const RootPair roots = root_pair(a, b);
-  sum += double(roots.sum);
-  low += roots.low;
-}
-inline __attribute__((always_inline)) void add_roots(double a, double b, double& sum, double&) {
-  sum += __builtin_sqrt(a) + __builtin_sqrt(b);
-}
-
 template <unsigned which, class T>
 void special_fixed(const T* x, size_t n, T factor, double out[3]) {
   double half[lanes] = {}, one[lanes] = {}, two[lanes] = {};
@@ -44,7 +33,7 @@ void special_fixed(const T* x, size_t n, T factor, double out[3]) {
     }
   });
   if constexpr (which & sum_half) {
-    for (int j = 0; j < lanes; ++j) half[j] += low[j] - low[j] == T(0) ? double(low[j]) : 0.0;  // infinite: in half
+    for (int j = 0; j < lanes; ++j) half[j] = close_roots(half[j], low[j]);
     out[0] = fold(half);
   }
   if constexpr (which & sum_one) out[1] = fold(one);

@@ -1,0 +1,30 @@
+// Power sums of a histogram of magnitude codes, which is how large groups of one- and two-byte types are measured.
+//
+// Σ count·value^r: each product exact in double-double, those of 256 neighbouring codes added in ascending order, and
+// these runs merged in ascending order. Codes that do not occur add nothing. Powers are of value·2^−scale, where the
+// scale follows from the least and the greatest magnitude that occur and are not zero.
+#pragma once
+
+#include "magnitude_key.hpp"
+#include "reduction.hpp"
+
+namespace pqi {
+
+inline constexpr size_t histogram_codes = 65536;
+inline constexpr size_t histogram_run = 256;
+
+// Whether groups of this size are measured through a histogram: decided by type and size alone, never by layout, so
+// that bits do not depend on layout either.
+inline constexpr size_t histogram_minimum = size_t(1) << 20;
+PQI_HD constexpr bool counts_codes(DType t, size_t size) { return is_narrow(t) && size >= histogram_minimum; }
+
+PQI_HD int histogram_scale(double smallest, double largest, double r) {
+  return scale_of(0.0, chunk_scale(binade(largest), binade(smallest), r));
+}
+
+// value^r of a value that the scale was taken off.
+PQI_HD double histogram_power(double value, double r) {
+  return power_kind(r) == PowerKind::general ? power_shifted<true>(value, r, 0.0) : power(value, r);
+}
+
+}  // namespace pqi
