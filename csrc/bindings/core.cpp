@@ -8,6 +8,7 @@
 #include "../pqi/cpu/parallel.hpp"
 #include "../pqi/cpu/summary.hpp"
 #include "../pqi/cpu/topk.hpp"
+#include "accumulators.hpp"
 #include "arguments.hpp"
 
 namespace pqi {
@@ -215,6 +216,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("histogram_index_grid", &histogram_index_grid, dtype, counts, py::arg("p"), py::arg("q"));
   m.def("histogram_gini", &histogram_gini, dtype, counts);
   m.def("histogram_extent", &histogram_extent, dtype, counts);
+  bind_accumulators(m);
   m.def("read_pass", &read_pass, py::arg("array"));
   m.def("isa", [] { return std::string(cpu::kernels().name); });
   m.def("isas_compiled", &cpu::compiled_isas);

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pqi._bound import retained_bound, retained_bound_from_index
 from pqi._core import __version__
 from pqi._gini import gini
+from pqi._gini_sketch import GiniInterval, GiniSketch, gini_sketch
 from pqi._histogram import histogram
 from pqi._index import index, index_grid
 from pqi._info import info, set_num_threads, use_isa
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
     from pqi.checkpoint.scanning import scan
 
 __all__ = [
+    "GiniInterval",
+    "GiniSketch",
     "__version__",
     "gini",
+    "gini_sketch",
     "histogram",
     "index",
     "index_grid",

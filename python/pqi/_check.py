@@ -201,6 +201,28 @@ def same_histogram_type(same: bool) -> None:
         raise TypeError("histograms must be of one element type to be added, got two")
 
 
+def same_sketch_type(first: int, second: int) -> None:
+    """Buckets of float32 and of float64 keys do not add."""
+    if first != second:
+        kinds = " and ".join(("float32", "float64")[kind] for kind in (first, second))
+        raise TypeError(f"sketches must be of one key type to be added, got {kinds}")
+
+
+def tolerance(value: Any) -> float:
+    """How wide an interval may be."""
+    number = _real("tol", value)
+    if not 0.0 <= number < math.inf:
+        raise ValueError(f"tol must be finite and >= 0, got {number}")
+    return number
+
+
+def state_of(kind: str, state: Any, fields: tuple[str, ...]) -> list[np.ndarray[Any, Any]]:
+    """The arrays of an accumulator's state."""
+    if not isinstance(state, dict) or set(state) != set(fields):
+        raise ValueError(f"state must hold {', '.join(fields)} as {kind}.state does, got {state!r:.80}")
+    return [np.ascontiguousarray(state[field]) for field in fields]
+
+
 def threads(value: Any) -> int:
     """A thread count; 0 asks for the default."""
     try:

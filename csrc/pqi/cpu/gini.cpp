@@ -115,17 +115,6 @@ void rank_groups(const Groups& groups, size_t begin, size_t end, Reader& reader,
       [&](size_t g) { out[g] = from_sort(groups, reader.select(g), groups.size(g), keys); });
 }
 
-double from_large_group(const Groups& groups, size_t group) {
-  switch (groups.key_stream()) {
-    case Stream::bits32:
-      return from_partition32(groups, group);
-    case Stream::bits64:
-      return from_partition64(groups, group);
-    default:
-      return gini(histogram_of(groups, group));
-  }
-}
-
 }  // namespace
 
 double gini(const Histogram& histogram) {
@@ -138,12 +127,22 @@ double gini(const Histogram& histogram) {
   return sum.value();
 }
 
-void gini(const Groups& groups, double* out) {
+double gini_of_large(const Groups& groups, size_t group) {
+  switch (groups.key_stream()) {
+    case Stream::bits32:
+      return from_partition32(groups, group);
+    case Stream::bits64:
+      return from_partition64(groups, group);
+    default:
+      return gini(histogram_of(groups, group));
+  }
+}
+
+void gini(const Groups& groups, double* out, const std::function<void(size_t)>& large) {
   const Stream stream = groups.key_stream();
   const bool narrow_type = stream == Stream::bits16, as_float = groups.number_stream() == Stream::float32;
   for_each_group(
-      groups, kernels(), [=](size_t size) { return size >= (narrow_type ? histogram_minimum : sorted_below); },
-      [&](size_t g) { out[g] = from_large_group(groups, g); },
+      groups, kernels(), [=](size_t size) { return size >= (narrow_type ? histogram_minimum : sorted_below); }, large,
       [&](size_t begin, size_t end, Reader& reader) {
         with_key_type(groups, [&](auto key) {
           using K = decltype(key);
@@ -154,6 +153,10 @@ void gini(const Groups& groups, double* out) {
           }
         });
       });
+}
+
+void gini(const Groups& groups, double* out) {
+  gini(groups, out, [&](size_t g) { out[g] = gini_of_large(groups, g); });
 }
 
 }  // namespace pqi::cpu

@@ -1,6 +1,8 @@
 // The exact Gini index of the magnitudes of each group.
 #pragma once
 
+#include <functional>
+
 #include "histogram.hpp"
 #include "source.hpp"
 
@@ -12,5 +14,10 @@ namespace pqi::cpu {
 // 64-bit integers are rounded to float64.
 void gini(const Groups& groups, double* out);
 double gini(const Histogram& histogram);
+
+// As gini, but calls large(group) for the groups too large to be ranked in cache.
+void gini(const Groups& groups, double* out, const std::function<void(size_t)>& large);
+// The exact index of such a group.
+double gini_of_large(const Groups& groups, size_t group);
 
 }  // namespace pqi::cpu
