@@ -153,6 +153,16 @@ def test_axes_masks_and_the_unbiased_form() -> None:
     assert pqi.gini_sketch(x[0], where=few).live == 2
 
 
+def test_segments_of_all_sizes() -> None:
+    """Small ones are exact, large ones sketched, discrete ones exact again."""
+    x = np.concatenate([draw("normal", 700), draw("int4", LARGE), draw("normal", LARGE)])
+    ragged = pqi.segments(x, [0, 700, 700, 700 + LARGE, x.size])
+    found, exact = pqi.gini(ragged, tol=1e-6), pqi.gini(ragged)
+    np.testing.assert_array_equal(found.value[:3], exact[:3])
+    assert found.low[3] < exact[3] < found.high[3]
+    assert found.value[3] == pqi.gini(x[-LARGE:], tol=1e-6).value
+
+
 def test_answers_in_the_callers_kind() -> None:
     pytest.importorskip("torch")
     x = draw("normal", LARGE)
