@@ -6,7 +6,6 @@
 
 #include "../radix_select.hpp"
 #include "group_loop.hpp"
-#include "histogram.hpp"
 
 namespace pqi::cpu {
 
@@ -52,13 +51,14 @@ std::vector<K> sample_keys(const Groups& groups, size_t size, Reader& reader) {
   return keys;
 }
 
-// Keys that surround the k-th largest by four standard deviations of the sample's rank; the middle one alone where the
-// data is discrete, that is, where it fills a tenth of the bracket's sample.
+// Keys that surround the k-th largest by 3.3 standard deviations of the sample's rank, which miss it once in a thousand
+// times; the middle one alone where the data is discrete, that is, where a few values fill so wide a bracket that
+// counting their ties is cheaper.
 template <class K>
 Bracket<K> sample_bracket(const Groups& groups, size_t group, Reader& reader, uint64_t live, uint64_t k) {
   std::vector<K> keys = sample_keys<K>(groups, groups.size(group), reader);
   const double m = double(keys.size()), fraction = double(k) / double(live);
-  const double rank = m * fraction, margin = 4.0 * std::sqrt(m * fraction * (1.0 - fraction)) + 2.0;
+  const double rank = m * fraction, margin = 3.3 * std::sqrt(m * fraction * (1.0 - fraction)) + 2.0;
   auto end = keys.end();
   // Called for places in descending order: each selection leaves the larger keys for the next one.
   const auto at = [&](double place, K outside) {
@@ -71,21 +71,17 @@ Bracket<K> sample_bracket(const Groups& groups, size_t group, Reader& reader, ui
   };
   const K low = at(rank + margin, K(0)), middle = at(rank, K(0));
   const K high = at(rank - margin, key_rule<K>(groups.dtype()).cap);
-  const auto equal = std::count(keys.begin(), keys.end(), middle);
-  return double(equal) > 0.1 * (2.0 * margin) + 4.0 ? exact(middle) : Bracket<K>{low, high};
+  const auto inside = std::count_if(keys.begin(), keys.end(), [=](K key) { return low <= key && key <= high; });
+  return double(inside) > 2.0 * margin + m / 32.0 ? exact(middle) : Bracket<K>{low, high};
 }
 
-// Small groups are sorted, large ones of narrow types counted; of the others a sample is taken.
+// Small groups are sorted; of the others a sample is taken.
 template <class K>
 Bracket<K> first_bracket(const Groups& groups, size_t group, Reader& reader, uint64_t live, uint64_t k) {
   constexpr size_t sorted_below = 2048;
   static_assert(sorted_below <= chunk_size);
   if (groups.size(group) <= sorted_below) return exact(sort_select<K>(groups, group, reader, k));
-  if (!uses_histogram(groups, groups.size(group))) return sample_bracket<K>(groups, group, reader, live, k);
-  SelectState state{0, k};
-  const Histogram histogram = histogram_of(groups, group);
-  state.descend(histogram.counts.data(), histogram.counts.size(), 16);
-  return exact(K(state.prefix));
+  return sample_bracket<K>(groups, group, reader, live, k);
 }
 
 // The k-th largest key by histograms of its digits, one read for each; `readers` has one for each thread.

@@ -61,14 +61,32 @@ inline uint64_t count_bit(const uint8_t* mask, size_t n, int bit) {
   return total;
 }
 
+// Counts stay in bytes, as many rounds as they hold: as narrow as what is written beside them.
 template <class K>
 uint64_t classify(const K* bits, size_t n, KeyRule<K> rule, K low, K high, uint8_t* out, uint64_t* between) {
-  for (size_t i = 0; i < n; ++i) {
-    const K key = rule(bits[i]);
-    out[i] = uint8_t(uint8_t(key > high) | uint8_t(uint8_t(key >= low && key <= high) << 1));
+  constexpr size_t width = 64, most_rounds = 255;
+  uint64_t total_above = 0, total_between = 0;
+  for (size_t begin = 0; begin < n;) {
+    uint8_t above[width] = {}, within[width] = {};
+    const size_t rounds = (n - begin) / width < most_rounds ? (n - begin) / width : most_rounds;
+    const size_t step = rounds > 0 ? width : n - begin, end = begin + (rounds > 0 ? rounds * width : step);
+    for (; begin < end; begin += step) {
+#pragma omp simd
+      for (size_t j = 0; j < step; ++j) {
+        const K key = rule(bits[begin + j]);
+        const uint8_t exceeds = key > high, inside = uint8_t(key >= low && key <= high);
+        above[j] = uint8_t(above[j] + exceeds);
+        within[j] = uint8_t(within[j] + inside);
+        out[begin + j] = uint8_t(exceeds | inside << 1);
+      }
+    }
+    for (size_t j = 0; j < width; ++j) {
+      total_above += above[j];
+      total_between += within[j];
+    }
   }
-  *between += count_bit(out, n, 1);
-  return count_bit(out, n, 0);
+  *between += total_between;
+  return total_above;
 }
 
 uint64_t settle_ties(uint8_t* mask, size_t n, uint64_t ties) {
