@@ -8,6 +8,7 @@
 #include "../pqi/cpu/parallel.hpp"
 #include "../pqi/cpu/summary.hpp"
 #include "../pqi/cpu/topk.hpp"
+#include "../pqi/cpu/workspace.hpp"
 #include "accumulators.hpp"
 #include "arguments.hpp"
 
@@ -224,6 +225,10 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("use_isa", &cpu::use_isa, py::arg("name"));
   m.def("num_threads", &cpu::num_threads);
   m.def("set_num_threads", &cpu::set_num_threads, py::arg("threads"));
+  m.def("workspace_bytes", &cpu::workspace_bytes);
+  m.def("workspace_limit", &cpu::workspace_limit);
+  m.def("set_workspace_limit", &cpu::set_workspace_limit, py::arg("limit"));
+  m.def("release_workspace", &cpu::release_workspace);
 }
 
 }  // namespace pqi

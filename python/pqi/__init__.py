@@ -17,6 +17,7 @@ from pqi._pooled import pooled
 from pqi._segments import segments
 from pqi._summary import summary
 from pqi._topk import topk_mask, topk_threshold
+from pqi._workspace import release_workspace, set_workspace_limit
 
 if TYPE_CHECKING:
     from pqi.checkpoint.scanning import scan
@@ -34,11 +35,13 @@ __all__ = [
     "norms",
     "pooled",
     "power_means",
+    "release_workspace",
     "retained_bound",
     "retained_bound_from_index",
     "scan",
     "segments",
     "set_num_threads",
+    "set_workspace_limit",
     "summary",
     "topk_mask",
     "topk_threshold",

@@ -236,6 +236,17 @@ def threads(value: Any) -> int:
     return number
 
 
+def memory(name: str, value: Any) -> int:
+    """A number of bytes."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    if not 0 <= number < 1 << 63:
+        raise ValueError(f"{name} must satisfy 0 <= {name} < 2**63, got {number}")
+    return number
+
+
 def name_of_isa(value: Any) -> str:
     """The name of an instruction set; whether it is usable here is the core's to know."""
     if not isinstance(value, str):

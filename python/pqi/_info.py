@@ -14,7 +14,8 @@ def info() -> dict[str, Any]:
     -------
     dict
         version; isa, the instruction set in use; isas, those usable on this processor, best first; isas_compiled;
-        num_threads; cuda, whether CUDA arrays are supported by this installation.
+        num_threads; workspace_bytes, the memory kept between calls, and workspace_limit, the most it may be; cuda,
+        whether CUDA arrays are supported by this installation.
 
     Examples
     --------
@@ -28,6 +29,8 @@ def info() -> dict[str, Any]:
         "isas": _core.isas_usable(),
         "isas_compiled": _core.isas_compiled(),
         "num_threads": _core.num_threads(),
+        "workspace_bytes": _core.workspace_bytes(),
+        "workspace_limit": _core.workspace_limit(),
         "cuda": False,
     }
 

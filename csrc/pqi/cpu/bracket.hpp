@@ -26,7 +26,7 @@ template <class K>
 K sort_select(const Groups& groups, size_t group, Reader& reader, uint64_t k) {
   size_t n = groups.size(group);
   const K* bits = reader.read_live<K>(0, n);
-  std::vector<K> keys(n);
+  Buffer<K> keys(n);
   std::transform(bits, bits + n, keys.begin(), key_rule<K>(groups.dtype()));
   if (n == 0) return K(0);
   k = std::min(k, uint64_t(n));
@@ -36,11 +36,11 @@ K sort_select(const Groups& groups, size_t group, Reader& reader, uint64_t k) {
 
 // Keys at places that depend on the size alone, in runs of neighbours that share a cache line.
 template <class K>
-std::vector<K> sample_keys(const Groups& groups, size_t size, Reader& reader) {
+Buffer<K> sample_keys(const Groups& groups, size_t size, Reader& reader) {
   constexpr size_t run = 8;
   const auto rule = key_rule<K>(groups.dtype());
   const size_t runs = std::clamp(size / 1024, size_t(1024), size_t(65536)) / run;
-  std::vector<K> keys;
+  Buffer<K> keys;
   keys.reserve(runs * run);
   for (size_t i = 0; i < runs; ++i) {
     const size_t begin = size_t((unsigned __int128)(size - run) * (i * 2 + 1) / (2 * runs));
@@ -56,7 +56,7 @@ std::vector<K> sample_keys(const Groups& groups, size_t size, Reader& reader) {
 // counting their ties is cheaper.
 template <class K>
 Bracket<K> sample_bracket(const Groups& groups, size_t group, Reader& reader, uint64_t live, uint64_t k) {
-  std::vector<K> keys = sample_keys<K>(groups, groups.size(group), reader);
+  Buffer<K> keys = sample_keys<K>(groups, groups.size(group), reader);
   const double m = double(keys.size()), fraction = double(k) / double(live);
   const double rank = m * fraction, margin = 3.3 * std::sqrt(m * fraction * (1.0 - fraction)) + 2.0;
   auto end = keys.end();
@@ -93,7 +93,7 @@ K radix_select(const Groups& groups, size_t group, std::vector<Reader>& readers,
   SelectState state{0, k};
   for (int done = 0; done < key_bits;) {
     const int width = std::min(digit_bits, key_bits - done), shift = key_bits - done - width;
-    std::vector<std::vector<uint64_t>> counts(readers.size(), std::vector<uint64_t>(size_t(1) << width));
+    std::vector<Buffer<uint64_t>> counts(readers.size(), Buffer<uint64_t>(size_t(1) << width, 0));
     parallel_for(blocks, int(readers.size()), [&](size_t block, int thread) {
       uint64_t* count = counts[size_t(thread)].data();
       const uint64_t digit_mask = (uint64_t(1) << width) - 1;

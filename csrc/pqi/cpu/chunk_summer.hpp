@@ -127,7 +127,7 @@ class ChunkSummer {
   const Kernels& kernels_;
   const Plan& plan_;
   std::vector<double> scratch_;
-  std::vector<double> wide_;
+  Buffer<double> wide_;
 };
 
 // Adds the chunks of [begin, end), the first of which begins there, in order.

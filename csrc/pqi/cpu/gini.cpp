@@ -43,7 +43,7 @@ bool is_finite(DType dtype, K largest) {
 }
 
 template <class K>
-double from_sort(const Groups& groups, Reader& reader, size_t size, std::vector<K>& keys) {
+double from_sort(const Groups& groups, Reader& reader, size_t size, Buffer<K>& keys) {
   KeyReader<K> source(groups, reader);
   keys.resize(std::max(keys.size(), 2 * size));
   size_t n = 0;
@@ -60,10 +60,10 @@ double from_partition32(const Groups& groups, size_t group) {
   constexpr size_t large = size_t(1) << 22;  // shared by the threads; Σ C·(n − C) of smaller ones fits 64 bits
   Buckets partition(groups, group);
   if (!partition.finite()) return __builtin_nan("");
-  std::vector<size_t> filled;
+  Buffer<size_t> filled;
   for (size_t bucket = 0; bucket < Buckets::buckets; ++bucket)
     if (partition.count(bucket) > 0) filled.push_back(bucket);
-  std::vector<LowSums> sums(filled.size());
+  Buffer<LowSums> sums(filled.size());
   for (size_t i = 0; i < filled.size(); ++i)
     if (partition.count(filled[i]) >= large)
       sums[i] = count_large(partition.values(filled[i]), partition.count(filled[i]));
@@ -89,7 +89,7 @@ double from_partition64(const Groups& groups, size_t group) {
   Buckets partition(groups, group);
   if (!partition.finite()) return __builtin_nan("");
   const int threads = num_threads();
-  std::vector<std::vector<uint64_t>> buffers(static_cast<size_t>(threads));
+  std::vector<Buffer<uint64_t>> buffers(static_cast<size_t>(threads));
   parallel_for(Buckets::buckets, threads, [&](size_t bucket, int thread) {
     const size_t n = partition.count(bucket);
     if (n > sorted_below) {
@@ -108,7 +108,7 @@ double from_partition64(const Groups& groups, size_t group) {
 template <class Number, class K>
 void rank_groups(const Groups& groups, size_t begin, size_t end, Reader& reader, double* out) {
   TileRanker<Number, std::conditional_t<sizeof(Number) == 4, uint32_t, uint64_t>> ranker(groups, kernels());
-  std::vector<K> keys;
+  Buffer<K> keys;
   for_each_tile(
       groups, begin, end, ranked_in_tiles,
       [&](const size_t* chosen, size_t count, size_t width) { ranker.rank(reader, chosen, count, width, out); },

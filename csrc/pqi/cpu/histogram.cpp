@@ -16,7 +16,7 @@ constexpr uint64_t counts_before_flush = uint64_t(1) << 31;
 // Counts raw bits, four a word, since that is what costs; signs and NaN are folded at the end.
 class Counter {
  public:
-  Counter() : small_(65536), total_(65536) {}
+  Counter() : small_(65536, 0), total_(65536, 0) {}
 
   void add(const uint16_t* bits, size_t n) {
     uint32_t* const count = small_.data();
@@ -33,7 +33,7 @@ class Counter {
     if ((since_flush_ += n) >= counts_before_flush) flush();
   }
 
-  void add_to(std::vector<uint64_t>& counts, KeyRule<uint16_t> rule) {
+  void add_to(Buffer<uint64_t>& counts, KeyRule<uint16_t> rule) {
     flush();
     for (size_t bits = 0; bits < total_.size(); ++bits) counts[rule(uint16_t(bits))] += total_[bits];
   }
@@ -45,8 +45,8 @@ class Counter {
     since_flush_ = 0;
   }
 
-  std::vector<uint32_t> small_;
-  std::vector<uint64_t> total_;
+  Buffer<uint32_t> small_;
+  Buffer<uint64_t> total_;
   uint64_t since_flush_ = 0;
 };
 
@@ -70,7 +70,7 @@ Histogram histogram_of(const Groups& groups, size_t group) {
       counters[thread].add(bits, n);
     }
   });
-  Histogram histogram{groups.dtype(), std::vector<uint64_t>(65536)};
+  Histogram histogram{groups.dtype(), Buffer<uint64_t>(65536, 0)};
   for (Counter& counter : counters) counter.add_to(histogram.counts, rule);
   return histogram;
 }
@@ -78,8 +78,8 @@ Histogram histogram_of(const Groups& groups, size_t group) {
 uint64_t Histogram::live() const { return std::accumulate(counts.begin(), counts.end(), uint64_t(0)); }
 
 std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents) {
-  std::vector<double> value, count, term;
-  std::vector<size_t> run;
+  Buffer<double> value, count, term;
+  Buffer<size_t> run;
   for (size_t code = 1; code < histogram.counts.size(); ++code) {
     if (histogram.counts[code] == 0) continue;
     value.push_back(key_value(histogram.dtype, code));

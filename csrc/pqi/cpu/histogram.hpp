@@ -9,7 +9,7 @@ namespace pqi::cpu {
 // How often each code occurs among the live elements of a group.
 struct Histogram {
   DType dtype;
-  std::vector<uint64_t> counts;
+  Buffer<uint64_t> counts;
 
   uint64_t live() const;
 };

@@ -5,6 +5,7 @@
 #include "isa.hpp"
 #include "parallel.hpp"
 #include "radix_sort.hpp"
+#include "workspace.hpp"
 
 namespace pqi::cpu {
 
@@ -46,13 +47,13 @@ LowSums sums_of_counts(const Count* counts) {
 inline LowSums count_large(const uint16_t* low, size_t n) {
   const size_t step = size_t(1) << 20, tasks = (n + step - 1) / step;
   const int threads = num_threads();
-  std::vector<std::vector<uint64_t>> counts(static_cast<size_t>(threads));
+  std::vector<Buffer<uint64_t>> counts(static_cast<size_t>(threads));
   parallel_for(tasks, threads, [&](size_t task, int thread) {
     auto& mine = counts[size_t(thread)];
-    mine.resize(low_values);
+    mine.resize(low_values, 0);
     for (size_t i = task * step, end = std::min(i + step, n); i < end; ++i) ++mine[low[i]];
   });
-  std::vector<uint64_t> total(low_values);
+  Buffer<uint64_t> total(low_values, 0);
   for (const auto& mine : counts)
     for (size_t i = 0; i < mine.size(); ++i) total[i] += mine[i];
   return sums_of_counts(total.data());
@@ -89,9 +90,9 @@ class LowRanker {
     return sums_of_counts(words_.data());
   }
 
-  std::vector<uint16_t> buffer_;
-  std::vector<uint8_t> bytes_;
-  std::vector<uint32_t> words_;
+  Buffer<uint16_t> buffer_;
+  Buffer<uint8_t> bytes_;
+  Buffer<uint32_t> words_;
 };
 
 }  // namespace pqi::cpu

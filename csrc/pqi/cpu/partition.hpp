@@ -65,10 +65,10 @@ class Partition {
     });
     turn_into_places();
     if (!finite()) return;
-    values_ = std::make_unique_for_overwrite<Stored[]>(size());
+    values_.resize(size());
     parallel_for(tasks_, int(tasks_), [&](size_t task, int) {
       size_t* place = counts_[task].data();
-      Stored* values = values_.get();
+      Stored* values = values_.data();
       // Keys that another thread of the caller's changed since they were counted must not be written past the end.
       for_each_key(task, [=, end = size()](K key) {
         const size_t at = place[key >> low_bits];
@@ -82,7 +82,7 @@ class Partition {
   size_t size() const { return begin_[buckets]; }
   size_t begin(size_t bucket) const { return begin_[bucket]; }
   size_t count(size_t bucket) const { return begin_[bucket + 1] - begin_[bucket]; }
-  Stored* values(size_t bucket) { return values_.get() + begin_[bucket]; }
+  Stored* values(size_t bucket) { return values_.data() + begin_[bucket]; }
 
   // Infinities and NaN fill the buckets from that of infinity's key on.
   bool finite() const {
@@ -106,9 +106,9 @@ class Partition {
 
   size_t elements_, tasks_;
   DType dtype_ = DType::f64;
-  std::vector<std::vector<size_t>> counts_;
-  std::vector<size_t> begin_;
-  std::unique_ptr<Stored[]> values_;
+  std::vector<Buffer<size_t>> counts_;
+  Buffer<size_t> begin_;
+  Buffer<Stored> values_;
 };
 
 }  // namespace pqi::cpu

@@ -145,7 +145,7 @@ class Selector {
   // Appends the `expected` keys marked 2, no more of them should the caller change the mask meanwhile. Which of a
   // hundred elements is one cannot be predicted, so the words that hold any are listed first, without a branch.
   void collect(const K* bits, uint32_t begin, size_t n, const uint8_t* out, size_t expected,
-               std::vector<Candidate<K>>& to) const {
+               Buffer<Candidate<K>>& to) const {
     const auto marked = [out](size_t at) {
       uint64_t word;
       std::memcpy(&word, out + at, 8);
@@ -281,10 +281,10 @@ class Selector {
   size_t size_ = 0;  // of the group at hand
   std::vector<Reader> readers_;
   std::unique_ptr<MaskWriter> writer_;
-  std::vector<uint8_t> buffers_;
-  std::vector<K> keys_;
+  Buffer<uint8_t> buffers_;
+  Buffer<K> keys_;
   std::vector<BlockCount> counts_;
-  std::vector<std::vector<Candidate<K>>> stashes_;
+  std::vector<Buffer<Candidate<K>>> stashes_;
   uint64_t above_ = 0;
 };
 

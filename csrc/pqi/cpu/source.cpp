@@ -113,12 +113,7 @@ Stream Groups::key_stream() const {
   }
 }
 
-Reader::Reader(const Groups& groups, const Kernels& kernels) : groups_(groups), kernels_(kernels) {
-  native_ = std::make_unique_for_overwrite<char[]>(chunk_size * 8);
-  work_ = std::make_unique_for_overwrite<uint64_t[]>(chunk_size + 1);
-  if (groups.masked()) mask_ = std::make_unique_for_overwrite<uint8_t[]>(chunk_size);
-  select(0);
-}
+Reader::Reader(const Groups& groups, const Kernels& kernels) : groups_(groups), kernels_(kernels) { select(0); }
 
 Reader& Reader::select(size_t group) {
   if (group >= groups_.count()) return *this;
@@ -168,8 +163,8 @@ bool travels_as(DType t) {
 
 template <class T>
 const T* Reader::read(size_t begin, size_t n) {
-  T* const work = reinterpret_cast<T*>(work_.get());
-  const T* result = work;
+  T* work = nullptr;
+  const T* result = nullptr;
   for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t at, size_t run) {
     const char* base = piece.data.data + data_offset_;
     const DType t = piece.data.dtype;
@@ -181,17 +176,21 @@ const T* Reader::read(size_t begin, size_t n) {
         result = reinterpret_cast<const T*>(in);
         return;
       }
+      result = work = chunk<T>();
       if (reinterpret_cast<uintptr_t>(in) % item_size(t) == 0) {
         convert(t, in, run, work + at);
       } else {
-        std::memcpy(native_.get(), in, run * item_size(t));
-        convert(t, native_.get(), run, work + at);
+        std::memcpy(native(), in, run * item_size(t));
+        convert(t, native(), run, work + at);
       }
-    } else if (as_is) {
+      return;
+    }
+    result = work = chunk<T>();
+    if (as_is) {
       gather(piece.data, base, first, run, reinterpret_cast<char*>(work + at));
     } else {
-      gather(piece.data, base, first, run, native_.get());
-      convert(t, native_.get(), run, work + at);
+      gather(piece.data, base, first, run, native());
+      convert(t, native(), run, work + at);
     }
   });
   if (const uint8_t* alive = live(begin, n))
@@ -202,9 +201,9 @@ const T* Reader::read(size_t begin, size_t n) {
 template <class T>
 const T* Reader::read_live(size_t begin, size_t& n) {
   const T* elements = read<T>(begin, n);
-  const uint8_t* alive = groups_.masked() ? mask_.get() : nullptr;
+  const uint8_t* alive = groups_.masked() ? mask_.data() : nullptr;
   if (alive == nullptr) return elements;
-  T* const work = reinterpret_cast<T*>(work_.get());
+  T* const work = chunk<T>();
   size_t kept = 0;
   for (size_t i = 0; i < n; ++i) {
     work[kept] = elements[i];
@@ -216,10 +215,11 @@ const T* Reader::read_live(size_t begin, size_t& n) {
 
 const uint8_t* Reader::live(size_t begin, size_t n) {
   if (!groups_.masked()) return nullptr;
+  if (mask_.empty()) mask_.resize(chunk_size);
   for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t at, size_t run) {
-    gather(piece.mask, piece.mask.data + mask_offset_, first, run, reinterpret_cast<char*>(mask_.get() + at));
+    gather(piece.mask, piece.mask.data + mask_offset_, first, run, reinterpret_cast<char*>(mask_.data() + at));
   });
-  return mask_.get();
+  return mask_.data();
 }
 
 size_t Reader::count_live(size_t begin, size_t end) {

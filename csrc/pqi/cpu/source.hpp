@@ -12,6 +12,7 @@
 
 #include "../view.hpp"
 #include "kernels.hpp"
+#include "workspace.hpp"
 
 namespace pqi::cpu {
 
@@ -91,6 +92,16 @@ class Reader {
   size_t count_live(size_t begin, size_t end);
 
  private:
+  // Room for a chunk, and for one more element that read_live may write.
+  template <class T>
+  T* chunk() {
+    if (work_.empty()) work_.resize(chunk_size + 1);
+    return reinterpret_cast<T*>(work_.data());
+  }
+  char* native() {
+    if (native_.empty()) native_.resize(chunk_size * 8);
+    return native_.data();
+  }
   template <class T>
   void convert(DType from, const void* in, size_t n, T* out) const;
   template <class F>
@@ -100,9 +111,10 @@ class Reader {
   const Kernels& kernels_;
   int64_t data_offset_ = 0, mask_offset_ = 0;
   size_t first_ = 0;
-  std::unique_ptr<char[]> native_;
-  std::unique_ptr<uint64_t[]> work_;
-  std::unique_ptr<uint8_t[]> mask_;
+  // Each is there once it is needed.
+  Buffer<char> native_;
+  Buffer<uint64_t> work_;
+  Buffer<uint8_t> mask_;
 };
 
 }  // namespace pqi::cpu

@@ -43,7 +43,7 @@ class TileRanker {
 
   const Groups& groups_;
   const Kernels& table_;
-  std::vector<K> tile_;
+  Buffer<K> tile_;
 };
 
 }  // namespace pqi::cpu

@@ -80,7 +80,7 @@ class TileSelector {
   const Kernels& table_;
   const KeyRule<K> rule_;
   size_t width_ = 0;
-  std::vector<Wide> tile_;
+  Buffer<Wide> tile_;
   Selection selections_[lanes];
   uint8_t buffer_[chunk_size];
 };
