@@ -90,11 +90,12 @@ def test_the_demo_compares_the_papers_methods_on_three_seeds():
 @pytest.mark.parametrize("field", dataclasses.fields(Training), ids=lambda field: field.name)
 def test_every_hyper_parameter_can_be_overridden_and_the_others_stay(field):
     preset = PRESETS["digits"].training
-    flag = field.name.replace("_", "-")
-    if isinstance(field.default, bool):
-        arguments, value = [f"--no-{flag}"], False
+    flag, value = field.name.replace("_", "-"), getattr(preset, field.name)
+    if isinstance(value, bool):
+        value = not value
+        arguments = [f"--{flag}" if value else f"--no-{flag}"]
     else:
-        value = getattr(preset, field.name) * 2
+        value = {"amp": "bf16"}.get(field.name) or value * 2
         arguments = [f"--{flag}", str(value)]
     (config,) = configurations(options("prune", "--method", "sap", *arguments))
     assert config.training == dataclasses.replace(preset, **{field.name: value})

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pqi import __version__
 from pqi.checkpoint.commands import add_commands as add_checkpoint_commands
+from pqi.experiment.launch import Launch
 from pqi.experiment.options import add_prune_options, grid_of
+from pqi.experiment.resources import Resources
 
 if TYPE_CHECKING:
     from pqi.experiment.config import RunConfig
+    from pqi.experiment.study import Failure
 
 NEEDED = {
     "torch": "torch",
@@ -79,7 +82,7 @@ def build_parser() -> Parser:
             epilog=METHOD_HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         ),
-        seeds=(0,),
+        seeds=(),
         out=None,
     )
     add_prune_options(
@@ -106,26 +109,44 @@ def build_parser() -> Parser:
 
 def prune(options: argparse.Namespace) -> int:
     """Run what the options ask for, then report on everything in the output directory."""
-    from rich.console import Console
-
-    from pqi.experiment.progress import progress_bars
-    from pqi.experiment.study import default_jobs, execute_all
-
-    grid = grid_of(options)
+    grid, launch = grid_of(options), Launch.of_environment()
     configs = grid.configurations()
     for config in configs:
         config.method.method()
     out = options.out or Path("runs") / (Path(options.grid).stem if options.grid else grid.preset)
     if options.list:
         return list_runs(configs, out)
-    jobs = default_jobs() if options.jobs is None else options.jobs
-    with progress_bars(configs, Console(stderr=True)) as on_advance:
-        failures = execute_all(configs, out, jobs=jobs, on_advance=on_advance)
-    for failure in failures:
-        _complain(f"pqindex {options.command}: error: {failure.run}: {failure.error}")
-    if len(failures) == len(configs):
+    resources = Resources(options.data, options.workers)
+    resources.check(config.dataset for config in configs)
+    failures = run_all(configs, out, options.jobs, resources, launch)
+    for error in dict.fromkeys(str(failure.error) for failure in failures):
+        runs = [failure.run for failure in failures if str(failure.error) == error]
+        others = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+        _complain(f"pqindex {options.command}: error: {runs[0]}{others}: {error}")
+    if len(failures) == len(configs) or (launch.size > 1 and failures):
         return 1
-    return report(out) or int(bool(failures))
+    return 0 if launch.rank else report(out) or int(bool(failures))
+
+
+def run_all(
+    configs: Sequence[RunConfig], out: Path, jobs: int | None, resources: Resources, launch: Launch
+) -> list[Failure]:
+    """Run all configurations and draw their progress, in the first process if there are several."""
+    from rich.console import Console
+
+    from pqi.experiment.progress import progress_bars
+    from pqi.experiment.study import default_jobs, execute_all
+    from pqi.experiment.world import joined
+
+    console = Console(stderr=True, quiet=launch.rank > 0)
+    with joined(launch, configs[0].device), progress_bars(configs, console) as on_advance:
+        return execute_all(
+            configs,
+            out,
+            jobs=default_jobs(configs[0].device) if jobs is None else jobs,
+            on_advance=on_advance,
+            resources=resources,
+        )
 
 
 def list_runs(configs: Sequence[RunConfig], out: Path) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,8 @@ def test_every_setting_changes_the_digest():
             "seed": 1,
             "iterations": 3,
             "threads": 2,
+            "device": "cuda",
+            "processes": 2,
             "stop_at": "collapse",
             "compat": "published",
         }.items()
@@ -40,9 +43,9 @@ def test_every_setting_changes_the_digest():
         name for other in others for name in other.to_dict() if other.to_dict()[name] != config.to_dict().get(name)
     }
     for field in dataclasses.fields(Training):
-        value = getattr(TRAINING, field.name)
-        changed = dataclasses.replace(TRAINING, **{field.name: not value if isinstance(value, bool) else value * 2})
-        others.append(configuration(training=changed))
+        value: Any = getattr(TRAINING, field.name)
+        other: Any = {"amp": "bf16"}.get(field.name, not value if isinstance(value, bool) else value * 2)
+        others.append(configuration(training=Training(**{**vars(TRAINING), field.name: other})))
     assert len({config.digest for config in [config, *others]}) == 1 + len(others)
 
 
@@ -76,6 +79,7 @@ def test_scopes_are_those_of_the_pruner():
         ("weight_decay", float("inf"), "weight_decay must be >= 0 and finite, got inf"),
         ("momentum", 0, "momentum must be > 0 with nesterov, got 0"),
         ("clip", 0, "clip must be > 0, got 0"),
+        ("amp", "fp8", "amp must be one of off, bf16, fp16, got 'fp8'"),
     ],
 )
 def test_training_outside_its_range_is_refused(name, value, message):
@@ -89,6 +93,10 @@ def test_training_outside_its_range_is_refused(name, value, message):
         ("seed", -1, r"seed must be >= 0 and < 2\*\*32, got -1"),
         ("iterations", -1, "iterations must be >= 0, got -1"),
         ("threads", 0, "threads must be >= 1, got 0"),
+        ("device", "tpu", "device must be one of cpu, cuda, got 'tpu'"),
+        ("processes", 0, "processes must be >= 1 and <= batch, got 0"),
+        ("processes", 401, "processes must be >= 1 and <= batch, got 401"),
+        ("training", Training(amp="fp16"), "amp must be off or bf16 on a CPU, got fp16"),
         ("stop_at", "soon", "stop_at must be one of collapse, underfit, never, got 'soon'"),
         ("compat", "old", "compat must be one of paper, published, got 'old'"),
     ],

@@ -93,7 +93,7 @@ def test_a_file_that_is_no_grid_is_refused(tmp_path, text):
     ("values", "message"),
     [
         ({"preset": "digit"}, "preset must be one of digits.*, got 'digit'"),
-        ({"model": "cnn"}, "model must be one of .*, got 'cnn'"),
+        ({"model": "vgg"}, "model must be one of .*, got 'vgg'"),
         ({"training": {"speed": 1}}, r"training must have known settings, got missing \[\], unknown \['speed'\]"),
         ({"training": {"epochs": 0}}, "epochs must be >= 1, got 0"),
         ({"parts": [{"scopes": ["channel"]}]}, "scope must be one of neuron, layer, global, got 'channel'"),

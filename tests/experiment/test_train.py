@@ -1,6 +1,7 @@
 """Training: the schedule, the order of masking and clipping, batches that methods share, and honest evaluation."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from experiment.tiny import TRAINING
 from pqi.experiment import models
 from pqi.experiment.config import Training
 from pqi.experiment.data import Dataset, Split, load
+from pqi.experiment.data.dataset import Normalisation
+from pqi.experiment.place import Place
 from pqi.experiment.train import Evaluator, Trainer, cosine, evaluate
-from pqi.prune import Pruner
+from pqi.prune import Fraction, Pruner
 
 DIGITS = load("digits")
 
@@ -83,3 +86,78 @@ def test_evaluation_is_exact_and_leaves_the_mode_alone():
         "loss": pytest.approx((2 * math.log(4 / 3) + math.log(4)) / 3),
     }
     assert model.training
+
+
+def coloured(count=60, classes=3):
+    """Return a data set of small coloured images whose classes can be told by their mean."""
+    labels = torch.arange(count) % classes
+    pixels = torch.randint(60, (count, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+    images = (pixels + 60 * labels.view(-1, 1, 1, 1)).to(torch.uint8)
+    split = Split(images, labels, Normalisation((0.4, 0.4, 0.4), (0.2, 0.2, 0.2)))
+    return Dataset(split, split, split, classes)
+
+
+def trained_on(data, settings, *, iteration=0, workers=0):
+    model = models.build("cnn", data.input_shape, data.classes, seed=0)
+    metrics = Trainer(data, settings, seed=0, place=Place(workers=workers))(model, Pruner(model), iteration)
+    return model.state_dict(), metrics
+
+
+AUGMENTED = Training(epochs=2, batch=20, augment=True)
+
+
+def same(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_augmentation_is_a_function_of_seed_and_iteration():
+    data = coloured()
+    first, _ = trained_on(data, AUGMENTED)
+    torch.rand(3)
+    assert same(first, trained_on(data, AUGMENTED)[0])
+    assert not same(first, trained_on(data, AUGMENTED, iteration=1)[0])
+    assert not same(first, trained_on(data, replace(AUGMENTED, augment=False))[0])
+
+
+def test_workers_change_no_bit():
+    data = coloured()
+    alone, metrics = trained_on(data, AUGMENTED)
+    shared, others = trained_on(data, AUGMENTED, workers=2)
+    assert same(alone, shared)
+    assert metrics == others
+
+
+def test_stored_pixels_are_normalised_before_the_network_sees_them():
+    data, seen = coloured(), []
+    model = models.build("linear", data.input_shape, data.classes, seed=0)
+    model.register_forward_pre_hook(lambda module, arguments: seen.append(arguments[0]))
+    Trainer(data, Training(epochs=1, batch=60), seed=0)(model, Pruner(model), 0)
+    evaluate(model, data.test)
+    expected = data.train.ready(data.train.inputs)
+    assert torch.equal(seen[1], expected)
+    assert torch.allclose(seen[0].sum(), expected.sum(), rtol=1e-4)
+    assert seen[0].dtype == torch.float32
+
+
+def test_mixed_precision_learns_keeps_masks_and_float32_weights():
+    data = coloured()
+    model = models.build("cnn", data.input_shape, data.classes, seed=0)
+    pruner, types = Pruner(model, amount=Fraction(0.5)), set()
+    pruner.step()
+    model.get_submodule("conv2").register_forward_hook(lambda module, arguments, output: types.add(output.dtype))
+    metrics = Trainer(data, Training(epochs=4, batch=20, lr=0.05, amp="bf16"), seed=0)(model, pruner, 0)
+    assert types == {torch.bfloat16}
+    assert metrics["accuracy"] > 0.8
+    assert pruner.revived() == {}
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}
+    types.clear()
+    evaluate(model, data.test)
+    assert types == {torch.float32}, "evaluation is in full precision"
+
+
+def test_a_last_batch_of_one_image_does_not_stop_batch_normalisation():
+    split = coloured(21).train
+    model = models.build("resnet50", (3, 8, 8), 3, seed=0)
+    settings = Training(epochs=1, batch=20)
+    metrics = Trainer(Dataset(split, split, split, 3), settings, seed=0)(model, Pruner(model), 0)
+    assert math.isfinite(metrics["loss"])

@@ -18,6 +18,8 @@ from pqi.experiment.method_spec import MethodSpec
 SCOPES = ("neuron", "layer", "global")
 STOPS = ("collapse", "underfit", "never")
 COMPATS = ("paper", "published")
+DEVICES = ("cpu", "cuda")
+AMPS = ("off", "bf16", "fp16")
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -25,9 +27,9 @@ def _setting(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
 
 
-def _later(default: Any) -> Any:
+def _later(default: Any, text: str = "", choices: tuple[str, ...] = ()) -> Any:
     """Setting that came after the first runs: not described at its default, so that no earlier run changes its name."""
-    return field(default=default, metadata={"later": True})
+    return field(default=default, metadata={"later": True, "help": text, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Training:
     nesterov: bool = _setting(True, "Nesterov's form of the momentum")
     weight_decay: float = _setting(5e-4, "weight decay of SGD")
     clip: float = _setting(1.0, "largest norm of the masked gradient")
+    augment: bool = _later(False, "flip images left to right, and crop them after padding by 4 reflected pixels")
+    amp: str = _later("off", "type of mixed precision in training; fp16 scales the gradients", AMPS)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch"):
@@ -51,6 +55,7 @@ class Training:
         for name in ("lr", "momentum", "weight_decay"):
             _require(name, 0 <= getattr(self, name) < math.inf, ">= 0 and finite", getattr(self, name))
         _require("clip", self.clip > 0, "> 0", self.clip)
+        _require("amp", self.amp in AMPS, f"one of {', '.join(AMPS)}", repr(self.amp))
         _require("momentum", self.momentum > 0 or not self.nesterov, "> 0 with nesterov", self.momentum)
 
 
@@ -71,6 +76,10 @@ class RunConfig:
     """Phase at which the run ends early, see `pqi.prune.advise`."""
     compat: str = _later("paper")
     """Whose rule decides what is pruned: the paper's, exactly, or that of the code published with it."""
+    device: str = _later("cpu")
+    """Kind of device that trains the network."""
+    processes: int = _later(1)
+    """Processes that share each batch, whose sums and normalisation depend on their number."""
 
     def __post_init__(self) -> None:
         _require("scope", self.scope in SCOPES, f"one of {', '.join(SCOPES)}", repr(self.scope))
@@ -79,6 +88,9 @@ class RunConfig:
         _require("threads", self.threads >= 1, ">= 1", self.threads)
         _require("stop_at", self.stop_at in STOPS, f"one of {', '.join(STOPS)}", repr(self.stop_at))
         _require("compat", self.compat in COMPATS, f"one of {', '.join(COMPATS)}", repr(self.compat))
+        _require("device", self.device in DEVICES, f"one of {', '.join(DEVICES)}", repr(self.device))
+        _require("processes", 1 <= self.processes <= self.training.batch, ">= 1 and <= batch", self.processes)
+        _require("amp", self.training.amp != "fp16" or self.device == "cuda", "off or bf16 on a CPU", self.training.amp)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pqi.experiment.config import COMPATS, SCOPES, STOPS, RunConfig, Training, setting_type
+from pqi.experiment.config import COMPATS, DEVICES, SCOPES, STOPS, RunConfig, Training, setting_type
 from pqi.experiment.grid import Grid, Part, grid_names
+from pqi.experiment.launch import Launch
 from pqi.experiment.method_spec import MethodSpec
-from pqi.experiment.presets import METHODS, PRESETS
+from pqi.experiment.presets import METHODS, MODELS, PRESETS, in_families
 
 NUMBER = "N"
 PRESET = "digits"
 
-OTHERS = ("threads", "stop_at", "compat")
+OTHERS = ("threads", "stop_at", "compat", "device")
 """Settings of `RunConfig` that no preset knows, by the name of their option."""
 
 
@@ -35,9 +36,8 @@ def grid_of(options: argparse.Namespace) -> Grid:
     """
     methods, scopes = tuple(options.method or ()), tuple(options.scope or ())
     if options.grid is None:
-        grid = Grid(
-            PRESET, seeds=tuple(options.default_seeds), parts=(Part(methods or METHODS, scopes or ("global",)),)
-        )
+        seeds = tuple(options.default_seeds) or PRESETS[options.preset or PRESET].seeds
+        grid = Grid(PRESET, seeds=seeds, parts=(Part(methods or METHODS, scopes or ("global",)),))
     else:
         grid = Grid.load(options.grid).only(methods=methods, scopes=scopes)
     given = {name: getattr(options, name) for name in ("preset", "model", "iterations", "seeds")}
@@ -45,7 +45,7 @@ def grid_of(options: argparse.Namespace) -> Grid:
         grid,
         **_not_none(given),
         training={**grid.training, **_not_none(_values(options, [item.name for item in dataclasses.fields(Training)]))},
-        others={**grid.others, **_not_none(_values(options, OTHERS))},
+        others={**grid.others, **_processes(), **_not_none(_values(options, OTHERS))},
     )
 
 
@@ -55,9 +55,12 @@ def configurations(options: argparse.Namespace) -> list[RunConfig]:
 
 
 def add_prune_options(parser: argparse.ArgumentParser, *, seeds: Sequence[int], out: Path | None) -> None:
-    """Add the options of the command, with these defaults."""
+    """Add the options of the command, with these defaults; no seeds are those of the preset."""
     parser.set_defaults(default_seeds=tuple(seeds))
-    _add_what(parser.add_argument_group("what to run"), " ".join(map(str, seeds)))
+    _add_what(
+        parser.add_argument_group("what to run"),
+        f"default {' '.join(map(str, seeds))}" if seeds else in_families("seeds"),
+    )
     _add_training(parser.add_argument_group("training"))
     where = parser.add_argument_group("where and how")
     shown = out or "runs/ and the name of the grid or preset"
@@ -65,17 +68,38 @@ def add_prune_options(parser: argparse.ArgumentParser, *, seeds: Sequence[int], 
     where.add_argument(
         "--jobs", type=_jobs, metavar=NUMBER, help="runs side by side (default one per processor, at most 4)"
     )
+    where.add_argument(
+        "--device",
+        choices=DEVICES,
+        help="what trains; part of the settings, as is the number of processes that torchrun starts (default cpu)",
+    )
+    where.add_argument(
+        "--data", type=Path, metavar="DIR", help="folder with the original files of the data set; digits need none"
+    )
+    where.add_argument(
+        "--workers",
+        type=int,
+        default=0,
+        metavar=NUMBER,
+        help="processes that load batches for each run (default 0: the run itself)",
+    )
     where.add_argument("--threads", type=int, metavar=NUMBER, help="of each run; part of the settings (default 1)")
     where.add_argument("--list", action="store_true", help="print the runs and how far they have come; run nothing")
 
 
 def _add_what(what: Any, seeds: str) -> None:
-    models = sorted({model for preset in PRESETS.values() for model in preset.models})
     what.add_argument(
         "--grid", metavar="GRID", help=f"study of many runs: {', '.join(grid_names())}, or a file ending in .json"
     )
-    what.add_argument("--preset", choices=PRESETS, help=f"data set and settings (default {PRESET})")
-    what.add_argument("--model", choices=models, help=f"network {_by_preset('model')}")
+    what.add_argument(
+        "--preset",
+        choices=PRESETS,
+        metavar="PRESET",
+        help=f"data set and settings: {PRESET} (default), or the paper's: paper-DATASET-MODEL, as in paper-cifar10-cnn",
+    )
+    what.add_argument(
+        "--model", choices=MODELS, help=f"network (default {PRESETS[PRESET].model}; the paper's presets have theirs)"
+    )
     what.add_argument(
         "--method",
         action="append",
@@ -89,8 +113,10 @@ def _add_what(what: Any, seeds: str) -> None:
         choices=SCOPES,
         help="weights that are ranked together: of a neuron, a layer, or all (default global)",
     )
-    what.add_argument("--seeds", nargs="+", type=int, metavar=NUMBER, help=f"one run each (default {seeds})")
-    what.add_argument("--iterations", type=int, metavar=NUMBER, help=f"number of prunings {_by_preset('iterations')}")
+    what.add_argument("--seeds", nargs="+", type=int, metavar=NUMBER, help=f"one run each ({seeds})")
+    what.add_argument(
+        "--iterations", type=int, metavar=NUMBER, help=f"number of prunings ({in_families('iterations')})"
+    )
     what.add_argument(
         "--stop-at", choices=STOPS, help="end a run when its PQ Index says that this phase has begun (default never)"
     )
@@ -102,22 +128,20 @@ def _add_what(what: Any, seeds: str) -> None:
 def _add_training(training: Any) -> None:
     for item in dataclasses.fields(Training):
         flag = f"--{item.name.replace('_', '-')}"
-        text = f"{item.metadata['help']} {_by_preset(f'training.{item.name}')}"
+        text = f"{item.metadata['help']} ({in_families(f'training.{item.name}')})"
         if setting_type(item) is bool:
             training.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         else:
-            training.add_argument(flag, type=setting_type(item), metavar=NUMBER, help=text)
+            choices = item.metadata.get("choices") or None
+            training.add_argument(
+                flag, type=setting_type(item), choices=choices, metavar=None if choices else NUMBER, help=text
+            )
 
 
-def _by_preset(path: str) -> str:
-    """Return what the presets set, for a help text."""
-    values = []
-    for name, preset in PRESETS.items():
-        value: object = preset
-        for part in path.split("."):
-            value = getattr(value, part)
-        values.append(f"{name}: {value}")
-    return f"({', '.join(values)})"
+def _processes() -> dict[str, int]:
+    """Return the number of processes that torchrun started, which is part of the settings."""
+    size = Launch.of_environment().size
+    return {} if size == 1 else {"processes": size}
 
 
 def _values(options: argparse.Namespace, names: Sequence[str]) -> dict[str, Any]:

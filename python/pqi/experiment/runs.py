@@ -132,7 +132,7 @@ class RunDirectory:
 
     def load_tensors(self, name: str) -> Mapping[str, Tensor]:
         """Return what `save_tensors` kept under this name."""
-        tensors: dict[str, Tensor] = torch.load(self.path / f"{name}.pt", weights_only=True)
+        tensors: dict[str, Tensor] = torch.load(self.path / f"{name}.pt", weights_only=True, map_location="cpu")
         return tensors
 
     def save_tensors(self, name: str, tensors: Mapping[str, Tensor]) -> None:
@@ -143,7 +143,7 @@ class RunDirectory:
         path = self.path / "state.pt"
         if not path.exists():
             return None
-        state: LoopState = torch.load(path, weights_only=True)
+        state: LoopState = torch.load(path, weights_only=True, map_location="cpu")
         return state
 
     def _finished(self, state: LoopState | None) -> list[str]:

@@ -6,6 +6,7 @@ process that started them, whichever way that ends.
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import random
@@ -24,13 +25,15 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import torch
 
-import pqi
 from pqi.experiment import data, models
 from pqi.experiment.config import RunConfig
+from pqi.experiment.place import placed
 from pqi.experiment.quantities import GRID
+from pqi.experiment.resources import Resources
 from pqi.experiment.runs import RunDirectory
 from pqi.experiment.train import Evaluator, Trainer
-from pqi.prune import run_loop
+from pqi.experiment.world import SharedStorage, World
+from pqi.prune import Storage, run_loop
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -38,6 +41,8 @@ if TYPE_CHECKING:
     from pqi.prune import StopAt
 
 
+NOTHING = Resources()
+"""What runs on embedded data need."""
 RUN_ERRORS = (ValueError, RuntimeError, OSError)
 """What a run may stop with; anything else is a defect and stops everything."""
 
@@ -62,8 +67,10 @@ class Failure:
     error: Exception
 
 
-def execute(config: RunConfig, root: Path, on_advance: OnAdvance) -> None:
+def execute(config: RunConfig, root: Path, on_advance: OnAdvance, resources: Resources = NOTHING) -> None:
     """Run one configuration to its end in its directory under `root`, from where it was left.
+
+    Processes that `joined` each other train together, and the first of them writes.
 
     Raises
     ------
@@ -73,25 +80,26 @@ def execute(config: RunConfig, root: Path, on_advance: OnAdvance) -> None:
         If another process is running it.
     """
     method = config.method.method()
-    dataset = data.load(config.dataset)
+    dataset = data.load(config.dataset, resources.data)
     model = models.build(config.model, dataset.input_shape, dataset.classes, seed=config.seed)
-    run = RunDirectory.create(root, config)
 
     def on_epoch(iteration: int, epochs: int) -> None:
         on_advance(Advance(config.name, iteration, epochs))
 
-    with run.locked(), _threads(config.threads):
+    with placed(config, resources.workers) as place, _opened(root, config, place.world) as storage:
         _seed_everything(config.seed)
-        on_advance(Advance(config.name, len(run.records())))
+        model.to(place.device)
+        state = storage.load_last()
+        on_advance(Advance(config.name, 0 if state is None else state["iteration"]))
         steps = run_loop(
             model,
             method,
-            train=Trainer(dataset, config.training, config.seed, on_epoch),
-            evaluate=Evaluator(dataset),
+            train=Trainer(dataset, config.training, config.seed, on_epoch, place),
+            evaluate=Evaluator(dataset, place),
             iterations=config.iterations,
             scope=config.scope,
             grid=GRID,
-            storage=run,
+            storage=storage,
             stop_at=cast("StopAt", config.stop_at),
             compat=None if config.compat == "paper" else "published",
         )
@@ -99,36 +107,62 @@ def execute(config: RunConfig, root: Path, on_advance: OnAdvance) -> None:
             on_advance(Advance(config.name, record.iteration + 1))
 
 
-def execute_all(configs: Sequence[RunConfig], root: Path, *, jobs: int, on_advance: OnAdvance) -> list[Failure]:
+def execute_all(
+    configs: Sequence[RunConfig], root: Path, *, jobs: int, on_advance: OnAdvance, resources: Resources = NOTHING
+) -> list[Failure]:
     """Run all configurations, `jobs` at a time, and return those that failed.
+
+    Processes that `joined` each other run them one by one, and stop at the first failure: it may be one's own.
 
     Ctrl-C and other exceptions of the calling thread end the workers at once; finished iterations are kept.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be >= 1, got {jobs}")
+    if World.current().size > 1:
+        failures = _one_by_one(configs, root, on_advance, resources)
+        return list(itertools.islice(failures, 1))
     if jobs == 1 or len(configs) == 1:
-        return _one_by_one(configs, root, on_advance)
-    return _side_by_side(configs, root, min(jobs, len(configs)), on_advance)
+        return list(_one_by_one(configs, root, on_advance, resources))
+    return _side_by_side(configs, root, min(jobs, len(configs)), on_advance, resources)
 
 
-def default_jobs() -> int:
-    """Return how many runs to train side by side: one per usable processor, at most 4."""
+def default_jobs(device: str = "cpu") -> int:
+    """Return how many runs to train side by side: one per usable processor, at most 4; one on a GPU."""
+    if device != "cpu":
+        return 1
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return min(usable, 4)
 
 
-def _one_by_one(configs: Sequence[RunConfig], root: Path, on_advance: OnAdvance) -> list[Failure]:
-    errors = ((config, _error(partial(execute, config, root, on_advance))) for config in configs)
-    return [Failure(config.name, error) for config, error in errors if error is not None]
+@contextmanager
+def _opened(root: Path, config: RunConfig, world: World) -> Iterator[Storage]:
+    """Open the run's directory and lock it, in the process that writes."""
+    if not world.leads:
+        yield SharedStorage(world, None)
+        return
+    run = RunDirectory.create(root, config)
+    with run.locked():
+        yield run if world.size == 1 else SharedStorage(world, run)
 
 
-def _side_by_side(configs: Sequence[RunConfig], root: Path, jobs: int, on_advance: OnAdvance) -> list[Failure]:
+def _one_by_one(
+    configs: Sequence[RunConfig], root: Path, on_advance: OnAdvance, resources: Resources
+) -> Iterator[Failure]:
+    for config in configs:
+        error = _error(partial(execute, config, root, on_advance, resources))
+        if error is not None:
+            yield Failure(config.name, error)
+
+
+def _side_by_side(
+    configs: Sequence[RunConfig], root: Path, jobs: int, on_advance: OnAdvance, resources: Resources
+) -> list[Failure]:
     context = multiprocessing.get_context("spawn")
     events: Queue[Advance] = context.Queue()
     others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(events,))
     try:
-        futures = {executor.submit(_work, config, root): config.name for config in configs}
+        futures = {executor.submit(_work, config, root, resources): config.name for config in configs}
         while not all(future.done() for future in futures):
             _pass_on(events, on_advance)
             _failures(futures)
@@ -185,26 +219,13 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(config: RunConfig, root: Path) -> None:
+def _work(config: RunConfig, root: Path, resources: Resources) -> None:
     if _events is None:
         raise RuntimeError("a worker must be started with its queue")
-    execute(config, root, _events.put)
+    execute(config, root, _events.put, resources)
 
 
 def _seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the global generator is part of the loop's state
     torch.manual_seed(seed)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Hold torch and pqi to `count` threads; only torch's results may depend on it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    pqi.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        pqi.set_num_threads(0)
