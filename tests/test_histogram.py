@@ -82,3 +82,40 @@ def test_counters_do_not_overflow() -> None:
     assert h.live == 3 << 31
     assert h.mean == 2.0
     assert h.gini() == 0.0
+
+
+@pytest.mark.parametrize("dtype", NARROW, ids=lambda dtype: np.dtype(dtype).name)
+def test_thresholds_and_what_lies_above(dtype: Any) -> None:
+    x = large(dtype)[:50_001]
+    h = pqi.histogram(x)
+    magnitudes = np.abs(x.astype(np.float64))
+    for k in (1, 2, 500, 40_000, x.size):
+        threshold = h.topk_threshold(k)
+        assert threshold == pqi.topk_threshold(x, k)
+        above, equal = h.above(threshold)
+        assert above == np.count_nonzero(magnitudes > threshold)
+        assert equal == np.count_nonzero(magnitudes == threshold)
+        assert above < k <= above + equal
+    between = float(np.unique(magnitudes)[:2].mean())
+    assert h.above(between) == (int(np.count_nonzero(magnitudes > between)), 0)
+    assert h.above(-1) == (x.size, 0)
+    assert math.isnan(h.topk_threshold(0))
+
+
+def test_nan_lies_above_all_numbers() -> None:
+    h = pqi.histogram(np.array([1.0, np.nan, np.inf, -2.0, np.nan], dtype=np.float16))
+    assert math.isnan(h.topk_threshold(2))
+    assert h.topk_threshold(3) == math.inf
+    assert h.above(math.inf) == (2, 1)
+    assert h.above(math.nan) == (0, 2)
+    assert h.above(1) == (4, 1)
+
+
+def test_thresholds_are_checked() -> None:
+    h = pqi.histogram(np.zeros(3, dtype=np.int8))
+    with pytest.raises(ValueError, match="k must satisfy 0 <= k <= 3"):
+        h.topk_threshold(4)
+    with pytest.raises(TypeError, match="k must be an integer"):
+        h.topk_threshold(1.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="magnitude must be a real number"):
+        h.above("1")  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 #include "accumulators.hpp"
 
 #include "../pqi/cpu/gini_sketch.hpp"
+#include "../pqi/cpu/power_sums.hpp"
 
 namespace pqi {
 namespace {
@@ -30,11 +31,10 @@ cpu::GiniSketch gini_sketch(const Arrays& arrays, const Arrays& masks, double to
   return cpu::sketch_of(groups, 0, tol);
 }
 
-cpu::GiniSketch merged(const cpu::GiniSketch& a, const cpu::GiniSketch& b) {
-  if (a.grid.dtype != b.grid.dtype) throw py::type_error("sketches must be of one key type");
-  cpu::GiniSketch sum = a;
-  sum.merge(b);
-  return sum;
+cpu::GiniSketch merged(cpu::GiniSketch sketch, const cpu::GiniSketch& other) {
+  if (sketch.grid.dtype != other.grid.dtype) throw py::type_error("sketches must be of one key type");
+  sketch.merge(other);
+  return sketch;
 }
 
 // Numbers (key type, bits, live, zeros, largest key), and a row (index, count, lower and upper half of the lows) a
@@ -68,6 +68,76 @@ cpu::GiniSketch sketch_from(const GivenIntegers& head, const GivenIntegers& rows
   return sketch;
 }
 
+cpu::PowerSums power_sums(const std::vector<double>& exponents) {
+  if (exponents.empty()) throw py::value_error("exponents must hold at least one");
+  return cpu::PowerSums(exponents);
+}
+
+// What is given stays as it is, so that callers on several threads cannot spoil one another's sums.
+cpu::PowerSums updated(cpu::PowerSums sums, const Arrays& arrays, const Arrays& masks) {
+  const cpu::Groups groups = groups_of(arrays, masks, {});
+  py::gil_scoped_release unlocked;
+  sums.update(groups);
+  return sums;
+}
+
+cpu::PowerSums merged(cpu::PowerSums sums, const cpu::PowerSums& other) {
+  if (sums.state().exponents != other.state().exponents) throw py::value_error("exponents must be the same");
+  sums.merge(other);
+  return sums;
+}
+
+// Exponents; a row (upper and lower part, for closed and open blocks) an exponent; its scales; the waiting elements;
+// and numbers (live, chunks of the open block, pivot and whether there is one, whether float32).
+py::tuple sums_state(const cpu::PowerSums& sums) {
+  const auto& state = sums.state();
+  const size_t n = state.exponents.size();
+  Doubles totals({n, size_t(4)});
+  py::array_t<int64_t> scales({n, size_t(2)}), head(5);
+  for (size_t e = 0; e < n; ++e) {
+    const PowerSum &closed = state.closed[e], &open = state.open[e];
+    double* const total = totals.mutable_data(py::ssize_t(e), 0);
+    total[0] = closed.total.hi, total[1] = closed.total.lo, total[2] = open.total.hi, total[3] = open.total.lo;
+    scales.mutable_at(e, 0) = closed.scale;
+    scales.mutable_at(e, 1) = open.scale;
+  }
+  const int64_t numbers[] = {int64_t(state.live), int64_t(state.open_chunks), state.pivot.value_or(0),
+                             state.pivot.has_value(), state.as_float};
+  std::copy(std::begin(numbers), std::end(numbers), head.mutable_data());
+  return py::make_tuple(Doubles(n, state.exponents.data()), totals, scales,
+                        Doubles(state.waiting.size(), state.waiting.data()), head);
+}
+
+using GivenNumbers = py::array_t<int64_t, py::array::c_style>;
+
+cpu::PowerSums sums_from(const GivenDoubles& exponents, const GivenDoubles& totals, const GivenNumbers& scales,
+                         const GivenDoubles& waiting, const GivenNumbers& head) {
+  const py::ssize_t n = exponents.size();
+  const bool fits = n > 0 && totals.size() == 4 * n && scales.size() == 2 * n && head.size() == 5 &&
+                    waiting.size() < py::ssize_t(chunk_size);
+  if (!fits || head.data()[1] < 0 || head.data()[1] >= int64_t(block_chunks) || std::abs(head.data()[2]) > 1100)
+    throw py::value_error("a state of power sums must come from power sums");
+  cpu::PowerSums::State state;
+  state.exponents.assign(exponents.data(), exponents.data() + n);
+  for (py::ssize_t e = 0; e < n; ++e) {
+    const double* const total = totals.data() + 4 * e;
+    state.closed.push_back({{total[0], total[1]}, scales.data()[2 * e]});
+    state.open.push_back({{total[2], total[3]}, scales.data()[2 * e + 1]});
+  }
+  state.waiting.assign(waiting.data(), waiting.data() + waiting.size());
+  state.live = uint64_t(head.data()[0]);
+  state.open_chunks = size_t(head.data()[1]);
+  if (head.data()[3] != 0) state.pivot = int(head.data()[2]);
+  state.as_float = head.data()[4] != 0;
+  return cpu::PowerSums(std::move(state));
+}
+
+Doubles means_of(const cpu::PowerSums& sums) {
+  Doubles out(sums.state().exponents.size());
+  sums.power_means(out.mutable_data());
+  return out;
+}
+
 }  // namespace
 
 void bind_accumulators(py::module_& m) {
@@ -77,12 +147,24 @@ void bind_accumulators(py::module_& m) {
   py::class_<cpu::GiniSketch>(m, "GiniSketch", "Counts and sums of buckets of magnitudes.")
       .def_static("of_state", &sketch_from, py::arg("head").noconvert(), py::arg("rows").noconvert())
       .def("state", &sketch_state)
-      .def("merged", &merged, py::arg("other"))
+      .def("merged", py::overload_cast<cpu::GiniSketch, const cpu::GiniSketch&>(&merged), py::arg("other"))
       .def_readonly("live", &cpu::GiniSketch::live)
       .def_readonly("zeros", &cpu::GiniSketch::zeros)
       .def_property_readonly("max", &cpu::GiniSketch::max)
       .def_property_readonly("mean", &cpu::GiniSketch::mean)
       .def("gini", [](const cpu::GiniSketch& sketch) { return interval_tuple(sketch.gini()); });
+  py::class_<cpu::PowerSums>(m, "PowerSums", "Power sums of a vector that arrives in parts.")
+      .def(py::init(&power_sums), py::arg("exponents"))
+      .def_static("of_state", &sums_from, py::arg("exponents").noconvert(), py::arg("totals").noconvert(),
+                  py::arg("scales").noconvert(), py::arg("waiting").noconvert(), py::arg("head").noconvert())
+      .def("state", &sums_state)
+      .def("updated", &updated, arrays, masks)
+      .def("merged", py::overload_cast<cpu::PowerSums, const cpu::PowerSums&>(&merged), py::arg("other"))
+      .def_property_readonly("live", [](const cpu::PowerSums& sums) { return sums.state().live; })
+      .def_property_readonly("exponents", [](const cpu::PowerSums& sums) { return sums.state().exponents; })
+      .def("power_means", &means_of)
+      .def("norm", &cpu::PowerSums::norm, py::arg("r"))
+      .def("index", &cpu::PowerSums::index, py::arg("p"), py::arg("q"));
 }
 
 }  // namespace pqi

@@ -177,6 +177,15 @@ py::tuple histogram_extent(int dtype, const GivenIntegers& counts) {
   return py::make_tuple(largest, zeros, given.live());
 }
 
+double histogram_topk_threshold(int dtype, const GivenIntegers& counts, uint64_t k) {
+  return cpu::topk_threshold(histogram_from(dtype, counts), k);
+}
+
+py::tuple histogram_above(int dtype, const GivenIntegers& counts, double magnitude) {
+  const cpu::Above found = cpu::count_above(histogram_from(dtype, counts), magnitude);
+  return py::make_tuple(found.above, found.equal);
+}
+
 uint64_t read_pass(const ArrayView& array) {
   const cpu::Groups groups({array.view}, {}, nullptr);
   if (!groups.pieces().front().direct) throw py::value_error("array must be contiguous");
@@ -217,6 +226,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("histogram_index_grid", &histogram_index_grid, dtype, counts, py::arg("p"), py::arg("q"));
   m.def("histogram_gini", &histogram_gini, dtype, counts);
   m.def("histogram_extent", &histogram_extent, dtype, counts);
+  m.def("histogram_topk_threshold", &histogram_topk_threshold, dtype, counts, py::arg("k"));
+  m.def("histogram_above", &histogram_above, dtype, counts, py::arg("magnitude"));
   bind_accumulators(m);
   m.def("read_pass", &read_pass, py::arg("array"));
   m.def("isa", [] { return std::string(cpu::kernels().name); });

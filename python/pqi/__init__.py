@@ -9,11 +9,12 @@ from pqi._bound import retained_bound, retained_bound_from_index
 from pqi._core import __version__
 from pqi._gini import gini
 from pqi._gini_sketch import GiniInterval, GiniSketch, gini_sketch
-from pqi._histogram import histogram
+from pqi._histogram import Histogram, histogram
 from pqi._index import index, index_grid
 from pqi._info import info, set_num_threads, use_isa
 from pqi._norms import norms, power_means
 from pqi._pooled import pooled
+from pqi._power_sums import PowerSums
 from pqi._segments import segments
 from pqi._summary import summary
 from pqi._topk import topk_mask, topk_threshold
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = [
     "GiniInterval",
     "GiniSketch",
+    "Histogram",
+    "PowerSums",
     "__version__",
     "gini",
     "gini_sketch",

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pqi import _arrays, _check
+from pqi._segments import Segments
+
 if TYPE_CHECKING:
     from typing import Self
+
+    from pqi._core import View
 
 State = dict[str, np.ndarray[Any, Any]]
 
@@ -38,7 +43,7 @@ class Accumulator(ABC):
         """Return the accumulator of both vectors together."""
 
     def __add__(self, other: Self) -> Self:
-        """Return the accumulator of both vectors together."""
+        """Return the accumulator of both vectors together; neither changes."""
         return self._sum(other) if type(other) is type(self) else NotImplemented
 
     def __eq__(self, other: object) -> bool:
@@ -55,3 +60,10 @@ class Accumulator(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(live={self.live:,})"
+
+
+def one_vector(x: Any, where: Any) -> tuple[list[View], list[View]]:
+    """Views of an array or of pooled arrays, and of their masks."""
+    _check.one_vector(isinstance(x, Segments))
+    batch = _arrays.prepare(x, None, False, where)
+    return batch.views, batch.masks

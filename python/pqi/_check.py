@@ -13,7 +13,8 @@ WIDEST_EXPONENT = 500.0  # as in csrc/pqi/reduction.hpp
 MOST_THREADS = 1024
 
 
-def _real(name: str, value: Any) -> float:
+def real(name: str, value: Any) -> float:
+    """A real number."""
     if type(value) is float:
         return value
     if isinstance(value, (bool, np.bool_, str, bytes, complex)):
@@ -26,7 +27,7 @@ def _real(name: str, value: Any) -> float:
 
 def exponent(name: str, value: Any) -> float:
     """A norm's exponent: a positive finite number."""
-    number = _real(name, value)
+    number = real(name, value)
     if not 0.0 < number < math.inf:
         raise ValueError(f"{name} must be finite and > 0, got {number}")
     return _within_reach(name, number)
@@ -41,7 +42,7 @@ def _within_reach(name: str, number: float) -> float:
 
 def exponent_pair(p: Any, q: Any) -> tuple[float, float]:
     """The exponents of a PQ Index."""
-    low, high = _real("p", p), _real("q", q)
+    low, high = real("p", p), real("q", q)
     if not 0.0 < low < high < math.inf:
         raise ValueError(f"p must satisfy 0 < p < q, got p={low}, q={high}")
     return low, _within_reach("q", high)
@@ -59,7 +60,7 @@ def exponents(name: str, values: Any) -> list[float]:
 
 def eta(value: Any) -> float:
     """The tail ratio of Theorem 2."""
-    number = _real("eta", value)
+    number = real("eta", value)
     if not 0.0 <= number < math.inf:
         raise ValueError(f"eta must be >= 0, got {number}")
     return number
@@ -152,7 +153,7 @@ def segments_have_no_axes(axis: Any, keepdims: bool) -> None:
 
 
 def one_vector(is_segments: bool) -> None:
-    """A histogram is of one group."""
+    """A histogram, a sketch or sums are of one group."""
     if is_segments:
         raise TypeError("x must be one array or pooled arrays, got segments")
 
@@ -208,9 +209,27 @@ def same_sketch_type(first: int, second: int) -> None:
         raise TypeError(f"sketches must be of one key type to be added, got {kinds}")
 
 
+def same_exponents(first: Sequence[float], second: Sequence[float]) -> None:
+    """Sums of different powers do not add."""
+    if first != second:
+        raise ValueError(f"sums must be of the same exponents to be added, got {first} and {second}")
+
+
+def accumulators(kind: type, other: Any) -> None:
+    """Only accumulators of one kind add."""
+    if not isinstance(other, kind):
+        raise TypeError(f"other must be {kind.__name__}, got {type(other).__name__}")
+
+
+def summed(name: str, value: float, exponents: Sequence[float]) -> None:
+    """Sums answer for their exponents alone."""
+    if value not in exponents:
+        raise ValueError(f"{name} must be one of the exponents {list(exponents)}, got {value}")
+
+
 def tolerance(value: Any) -> float:
     """How wide an interval may be."""
-    number = _real("tol", value)
+    number = real("tol", value)
     if not 0.0 <= number < math.inf:
         raise ValueError(f"tol must be finite and >= 0, got {number}")
     return number
@@ -221,6 +240,13 @@ def state_of(kind: str, state: Any, fields: tuple[str, ...]) -> list[np.ndarray[
     if not isinstance(state, dict) or set(state) != set(fields):
         raise ValueError(f"state must hold {', '.join(fields)} as {kind}.state does, got {state!r:.80}")
     return [np.ascontiguousarray(state[field]) for field in fields]
+
+
+def integer(name: str, values: np.ndarray[Any, Any]) -> int:
+    """A single integer in an array."""
+    if values.size != 1 or values.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be one integer, got {values!r:.80}")
+    return int(values[0])
 
 
 def threads(value: Any) -> int:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pqi import _arrays, _check, _core
-from pqi._accumulator import Accumulator, State
+from pqi import _check, _core
+from pqi._accumulator import Accumulator, State, one_vector
 
 if TYPE_CHECKING:
     from typing import Self
@@ -78,8 +78,7 @@ class GiniSketch(Accumulator):
 
     def __init__(self, x: Any, *, where: Any = None, tol: float = DEFAULT_TOL) -> None:
         tol = _check.tolerance(tol)
-        batch = _arrays.prepare(x, None, False, where)
-        self._found = _core.gini_sketch(batch.views, batch.masks, tol)
+        self._found = _core.gini_sketch(*one_vector(x, where), tol)
 
     @classmethod
     def _of(cls, found: _core.GiniSketch) -> Self:

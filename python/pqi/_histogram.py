@@ -3,29 +3,71 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _arrays, _check, _core
-from pqi._segments import Segments
+from pqi import _check, _core
+from pqi._accumulator import Accumulator, State, one_vector
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
-class Histogram:
-    """How often each magnitude occurs; made by `histogram`, and added up with ``+``."""
+class Histogram(Accumulator):
+    """How often each magnitude of a one- or two-byte type occurs; every measure follows.
+
+    Histograms of the parts of a vector add up to that of the whole, in any order: for shards, streams and ranks.
+
+    Parameters
+    ----------
+    x, where
+        As in `histogram`, which makes one.
+
+    Raises
+    ------
+    TypeError
+        As `histogram`.
+
+    Examples
+    --------
+    >>> import numpy as np, pqi
+    >>> shards = np.split(np.arange(-100, 100, dtype=np.int8), 2)
+    >>> total = pqi.Histogram(shards[0]) + pqi.Histogram(shards[1])
+    >>> total.live, total.zeros, total.max, total.mean
+    (200, 1, 100.0, 50.0)
+    >>> threshold = total.topk_threshold(10)
+    >>> threshold, total.above(threshold)
+    (95.0, (9, 2))
+    """
 
     __slots__ = ("_counts", "_dtype")
 
-    def __init__(self, dtype: int, counts: np.ndarray[Any, np.dtype[np.uint64]]) -> None:
-        self._dtype = dtype
-        self._counts = counts
+    def __init__(self, x: Any, *, where: Any = None) -> None:
+        self._dtype, self._counts = _core.histogram(*one_vector(x, where))
 
-    def __add__(self, other: Histogram) -> Histogram:
-        """Return the histogram of both vectors together."""
-        if not isinstance(other, Histogram):
-            return NotImplemented
+    @classmethod
+    def _of(cls, dtype: int, counts: np.ndarray[Any, np.dtype[np.uint64]]) -> Self:
+        made = cls.__new__(cls)
+        made._dtype, made._counts = dtype, counts
+        return made
+
+    def _sum(self, other: Self) -> Self:
         _check.same_histogram_type(self._dtype == other._dtype)
-        return Histogram(self._dtype, self._counts + other._counts)
+        return self._of(self._dtype, self._counts + other._counts)
+
+    @property
+    def state(self) -> State:
+        """All that it holds as plain arrays; `from_state` takes it back."""
+        return {"dtype": np.array(self._dtype, dtype=np.int64), "counts": self._counts.copy()}
+
+    @classmethod
+    def from_state(cls, state: State) -> Self:
+        """Return the histogram with this state."""
+        dtype, counts = _check.state_of("Histogram", state, ("dtype", "counts"))
+        made = cls._of(_check.integer("dtype", dtype.reshape(-1)), counts)
+        _core.histogram_extent(made._dtype, made._counts)  # refuses what is no histogram
+        return made
 
     @property
     def live(self) -> int:
@@ -61,6 +103,15 @@ class Histogram:
         """Gini index, as `pqi.gini` of the vector."""
         return _core.histogram_gini(self._dtype, self._counts)
 
+    def topk_threshold(self, k: int) -> float:
+        """Return the k-th largest magnitude, as `pqi.topk_threshold` of the vector."""
+        count = int(_check.counts(k, np.array([self.live], dtype=np.uint64), ())[0])
+        return _core.histogram_topk_threshold(self._dtype, self._counts, count)
+
+    def above(self, magnitude: float) -> tuple[int, int]:
+        """Return how many entries exceed a magnitude and how many equal it; NaN exceeds all others and equals NaN."""
+        return _core.histogram_above(self._dtype, self._counts, _check.real("magnitude", magnitude))
+
 
 def histogram(x: Any, *, where: Any = None) -> Histogram:
     """Count the magnitudes of a one- or two-byte type; every measure follows, and histograms add.
@@ -78,8 +129,9 @@ def histogram(x: Any, *, where: Any = None) -> Histogram:
     Returns
     -------
     Histogram
-        With ``live``, ``zeros``, ``max``, ``mean``, ``power_means(exponents)``, ``index_grid(p, q)``, ``gini()`` and
-        ``+``. From 2^20 entries on these have the same bits as the functions of those names.
+        With ``live``, ``zeros``, ``max``, ``mean``, ``power_means(exponents)``, ``index_grid(p, q)``, ``gini()``,
+        ``topk_threshold(k)``, ``above(magnitude)`` and ``+``. From 2^20 entries on the measures have the same bits as
+        the functions of those names.
 
     Raises
     ------
@@ -99,6 +151,4 @@ def histogram(x: Any, *, where: Any = None) -> Histogram:
     >>> both.live, both.zeros, both.max, both.gini()
     (4, 2, 3.0, 0.625)
     """
-    _check.one_vector(isinstance(x, Segments))
-    batch = _arrays.prepare(x, None, False, where)
-    return Histogram(*_core.histogram(batch.views, batch.masks))
+    return Histogram(x, where=where)

@@ -77,6 +77,25 @@ Histogram histogram_of(const Groups& groups, size_t group) {
 
 uint64_t Histogram::live() const { return std::accumulate(counts.begin(), counts.end(), uint64_t(0)); }
 
+double topk_threshold(const Histogram& histogram, uint64_t k) {
+  uint64_t found = 0;
+  for (size_t code = histogram.counts.size(); k > 0 && code-- > 0;)
+    if ((found += histogram.counts[code]) >= k) return key_value(histogram.dtype, code);
+  return __builtin_nan("");
+}
+
+Above count_above(const Histogram& histogram, double magnitude) {
+  Above found{0, 0};
+  for (size_t code = 0; code < histogram.counts.size(); ++code) {
+    if (histogram.counts[code] == 0) continue;
+    const double value = key_value(histogram.dtype, code);
+    const bool equal = value == magnitude || (value != value && magnitude != magnitude);
+    (equal ? found.equal : found.above) +=
+        equal || (magnitude == magnitude && !(value <= magnitude)) ? histogram.counts[code] : 0;
+  }
+  return found;
+}
+
 std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents) {
   Buffer<double> value, count, term;
   Buffer<size_t> run;

@@ -17,6 +17,15 @@ struct Histogram {
 bool uses_histogram(const Groups& groups, size_t size);
 Histogram histogram_of(const Groups& groups, size_t group);
 
+// The k-th largest magnitude, NaN above all others; nan for k = 0. k must not exceed the live entries.
+double topk_threshold(const Histogram& histogram, uint64_t k);
+
+// How many entries exceed a magnitude, and how many equal it; NaN exceeds every number and equals itself.
+struct Above {
+  uint64_t above, equal;
+};
+Above count_above(const Histogram& histogram, double magnitude);
+
 // Σ count·value^r for each exponent, as ../histogram_sums.hpp defines it.
 std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents);
 
