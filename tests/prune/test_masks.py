@@ -279,3 +279,19 @@ def test_wrong_packed_masks_are_refused():
         unpack({"w": torch.zeros(1, dtype=torch.uint8)}, weights)
     with pytest.raises(ValueError, match=r"missing \['w'\], unexpected \['v'\]"):
         unpack({"v": torch.zeros(2, dtype=torch.uint8)}, weights)
+
+
+def test_narrower_masks_of_some_tensors_hold_too_and_the_others_stay():
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    held = HeldMasks(model, ["0.weight", "1.weight"])
+    first, second = torch.rand(3, 4) < 0.7, torch.rand(2, 3) < 0.5
+    for masks in ({"0.weight": first}, {"1.weight": second}, {"0.weight": first & (torch.rand(3, 4) < 0.5)}):
+        held.narrow(masks)
+        for weight in model.parameters():
+            weight.data.fill_(2.0)
+        held.apply()
+        expected = {"0.weight": torch.ones(3, 4).bool(), "1.weight": torch.ones(2, 3).bool()} | held.get()
+        for name, mask in expected.items():
+            assert torch.equal(model.get_parameter(name), 2.0 * mask)
+        assert torch.equal(held.get()[next(iter(masks))], next(iter(masks.values())))
+    assert torch.equal(held.get()["1.weight"], second)

@@ -153,7 +153,8 @@ class Fraction:
         if group.live == 0 or math.isnan(group.bound):
             return Quota(0, math.nan, clamped=False)
         share = exact(self.share)
-        return Quota(math.floor(share * group.live), float(share), clamped=False)
+        count = share.numerator * group.live // share.denominator
+        return Quota(count, share.numerator / share.denominator, clamped=False)
 
 
 @functools.lru_cache

@@ -71,6 +71,17 @@ class HeldMasks:
         self._pruned = [name for name, mask in self._masks.items() if not mask.all()]
         self._words = {}
 
+    def narrow(self, masks: Mapping[str, Tensor]) -> None:
+        """Take over, without a copy, masks of some parameters that leave fewer weights live than the present ones.
+
+        The caller answers for names, shapes, dtype and device, and keeps no hand on them.
+        """
+        self._masks.update(masks)
+        self._pruned = [name for name in self._masks if name in masks or name in self._pruned]
+        for (name, _, _), words in self._words.items():
+            if name in masks:
+                words.copy_(masks[name]).neg_()  # in place: fresh memory would cost more than this
+
     def apply(self) -> None:
         """Set pruned weights to zero in place, NaN and inf included."""
         for name in self._pruned:

@@ -188,7 +188,8 @@ class Pruner:
             If p or q is out of range, or a live weight is NaN or infinite (the message names the tensor).
         """
         batches = self.batches if scope is None else divide(self._weights, scope)
-        return [group for batch in batches for group in self._measured(batch, p, q)]
+        weights, masks = self.weights(), self.masks
+        return [group for batch in batches for group in self._measured(batch, weights, masks, p=p, q=q)]
 
     def indices(self, pairs: Sequence[tuple[float, float]]) -> tuple[IndexAt, ...]:
         """PQ Index of all live weights as one vector at each (p, q), from one read."""
@@ -223,7 +224,7 @@ class Pruner:
         weight[0] 4 0.0 0
         weight[1] 4 0.55 2
         """
-        return [group for groups in self._planned() for group in groups]
+        return [group for groups in self._planned(self.weights(), self.masks) for group in groups]
 
     def step(self, *, rank_by: Mapping[str, Tensor] | None = None) -> StepReport:
         """Measure the weights, let the amount decide and prune the smallest magnitudes, group by group.
@@ -248,16 +249,16 @@ class Pruner:
             If a live weight or ranking value is NaN or infinite, or `rank_by` lacks a weight or differs in shape; the
             message names the tensor.
         """
-        masks = self.masks
-        ranking = self.weights() if rank_by is None else checked_ranking(rank_by, self.weights(), masks)
-        rule, reports = self._rule(), list[GroupReport]()
-        for batch, groups in zip(self.batches, self._planned(), strict=True):
+        weights, masks = self.weights(), self.masks
+        ranking = weights if rank_by is None else checked_ranking(rank_by, weights, masks)
+        rule, reports, changed = self._rule(), list[GroupReport](), dict[str, Tensor]()
+        for batch, groups in zip(self.batches, self._planned(weights, masks), strict=True):
             done = groups
             if any(group.pruned for group in groups):
                 kept, done = rule.prune(batch, groups, ranking, masks)
-                masks.update(kept)
+                changed.update(kept)
             reports += done
-        self.masks = masks
+        self._held.narrow(changed)
         self.apply()
         self.steps += 1
         pruned = sum(group.pruned for group in reports)
@@ -321,14 +322,22 @@ class Pruner:
         self.steps = int(state.get("progress", {}).get("steps", torch.tensor(0)))
         self.apply()
 
-    def _measured(self, batch: Batch, p: float | None = None, q: float | None = None) -> list[GroupStats]:
+    def _measured(
+        self,
+        batch: Batch,
+        weights: Mapping[str, Tensor],
+        masks: Mapping[str, Tensor],
+        *,
+        p: float | None = None,
+        q: float | None = None,
+    ) -> list[GroupStats]:
         p, q = self.amount.p if p is None else p, self.amount.q if q is None else q
         check_exponents(p, q)
-        return measure(batch, self.weights(), self.masks, p=p, q=q, eta=self.amount.eta)
+        return measure(batch, weights, masks, p=p, q=q, eta=self.amount.eta)
 
-    def _planned(self) -> list[list[GroupReport]]:
-        stats = [self._measured(batch) for batch in self.batches]
-        return self._rule().plan(Situation(self.batches, stats, self.masks, self.steps))
+    def _planned(self, weights: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> list[list[GroupReport]]:
+        stats = [self._measured(batch, weights, masks) for batch in self.batches]
+        return self._rule().plan(Situation(self.batches, stats, masks, self.steps))
 
     def _rule(self) -> Rule:
         return rule_of(self.amount, self._floor, self._compat)
