@@ -19,11 +19,11 @@ from pqi import _core
 torch = pytest.importorskip("torch")
 
 from pqi.experiment import models  # noqa: E402 - both need torch
-from pqi.prune import SAP, Fraction, Pruner  # noqa: E402
+from pqi.prune import SAP, Amount, Fraction, Pruner  # noqa: E402
 
 THREADS = int(os.environ.get("PQI_BENCH_THREADS", "2"))
 ROUNDS = int(os.environ.get("PQI_BENCH_ROUNDS", "15"))
-AMOUNTS = {"SAP": SAP(0.5, 1.0), "lottery-ticket": Fraction(0.2)}
+AMOUNTS: dict[str, Amount] = {"SAP": SAP(0.5, 1.0), "lottery-ticket": Fraction(0.2)}
 
 
 @pytest.mark.parametrize("scope", ["neuron", "layer", "global"])
