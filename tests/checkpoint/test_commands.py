@@ -85,6 +85,20 @@ def test_json_and_csv_say_the_same(run: Run, folder: Path) -> None:
     assert report["metadata"] == {"made": "by hand"}
 
 
+def test_wide_types_are_certified_unless_exact_values_are_asked_for(run: Run, tmp_path: Path) -> None:
+    w = np.random.default_rng(0).normal(size=(600, 500)).astype(np.float32)
+    path = put(tmp_path, "w.safetensors", safetensors({"w": entry("F32", [600, 500], 0, w.nbytes)}, w.tobytes()))
+    widths = []
+    for options in (["--tol", "1e-5"], ["--tol", "1e-8"], ["--exact"], ["--exact", "--workspace", "1K"]):
+        _, out, _ = run("scan", path, *options, "--json", "-")
+        found = json.loads(out)["reports"][0]["total"]
+        assert found["gini_low"] <= pqi.gini(w) <= found["gini_high"]
+        widths.append(found["gini_high"] - found["gini_low"])
+    assert 1e-5 > widths[0] == widths[3] > 1e-8 > widths[1] > widths[2] == 0
+    _, out, _ = run("scan", path)
+    assert "± " in out
+
+
 def test_patterns_and_threads(run: Run, folder: Path) -> None:
     _, out, _ = run("scan", folder / "good.safetensors", "--exclude", "*bias", "--threads", 2, "--json", "-")
     assert [tensor["name"] for tensor in json.loads(out)["reports"][0]["tensors"]] == ["fc.weight"]
@@ -98,6 +112,8 @@ def test_patterns_and_threads(run: Run, folder: Path) -> None:
         ["--pq", "1"],
         ["--top", "0"],
         ["--workspace", "much"],
+        ["--tol", "-1"],
+        ["--tol", "tight"],
         ["--sort", "colour"],
         ["--html", "/no/such/folder/page.html"],
         [],

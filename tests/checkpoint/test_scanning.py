@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,12 +37,14 @@ def weights(**arrays: Any) -> bytes:
 def test_the_total_is_the_vector_of_all_prunable_tensors(dtype: Any, tmp_path: Path) -> None:
     a, b = (RNG.normal(size=shape).astype(dtype) for shape in ((1100, 1000), (30, 4, 3)))
     b[0] = 0
-    report = pqi.scan(put(tmp_path, "m.safetensors", weights(a=a, b=b, bias=np.ones(9, np.float32))), pairs=PAIRS)
+    path = put(tmp_path, "m.safetensors", weights(a=a, b=b, bias=np.ones(9, np.float32)))
+    report = pqi.scan(path, pairs=PAIRS, exact=True)
     whole, total = pqi.pooled([a, b]), report.total.measures
     assert total is not None
     assert (report.total.tensors, report.total.d) == (2, a.size + b.size)
     assert total.gini == pqi.gini(whole)
     assert (total.zeros, total.max) == (12, float(pqi.summary(whole).max))
+    assert total.exact
     assert total.mean == pqi.power_means(whole, [1])[0]
     for pair in total.pairs:
         assert pair.index == pqi.index(whole, pair.p, pair.q)
@@ -88,32 +91,90 @@ def test_undefined_measures_are_nan_and_null(value: float, tmp_path: Path) -> No
     report = pqi.scan(path)
     measures = report.tensors[0].measures
     assert measures is not None
-    assert measures.gini is not None
+    assert measures.exact
     assert np.isnan([measures.pairs[0].index, measures.pairs[0].keep, measures.gini]).all()
     assert report.to_dict()["tensors"][0]["pairs"][0]["index"] is None
     assert report.tensors[0].spread is None
 
 
-def test_gini_is_left_out_where_its_workspace_is_too_large(tmp_path: Path) -> None:
-    a, b = RNG.normal(size=(40, 30)).astype(np.float32), RNG.normal(size=(4, 3)).astype(ml_dtypes.bfloat16)
-    a[0, :5] = -0.0
+def measures_of(report: Any) -> Any:
+    """Return the measures of the first tensor and of the total."""
+    return report.tensors[0].measures, report.total.measures
+
+
+def test_wide_types_have_a_proven_interval(tmp_path: Path) -> None:
+    a, b = (RNG.normal(size=shape).astype(np.float32) for shape in ((300, 1000), (40, 10)))
     path = put(tmp_path, "m.safetensors", weights(a=a, b=b))
-    report, exact = pqi.scan(path, workspace=2399), pqi.scan(path, workspace=2 * 1212)
-    found, whole = report.tensors[0].measures, exact.tensors[0].measures
-    assert found is not None
-    assert whole is not None
-    assert found.gini is None
-    assert (found.zeros, found.max, found.mean, found.pairs) == (whole.zeros, whole.max, whole.mean, whole.pairs)
-    assert report.tensors[0].note == "Gini would take 2,400 bytes"
-    assert report.total.measures is not None
-    assert report.total.measures.gini is None
-    assert exact.total.measures is not None
-    assert exact.total.measures.gini == pqi.gini(pqi.pooled([a, b]))
+    whole = pqi.pooled([a, b])
+    for found, x in zip(measures_of(pqi.scan(path)), (a, whole), strict=True):
+        assert (found.gini, found.gini_low, found.gini_high) == pqi.gini(x, tol=1e-6)
+        assert found.gini_low < pqi.gini(x) < found.gini_high
+        assert not found.exact
+        assert (found.zeros, found.max) == (0, float(pqi.summary(x).max))
+        assert found.mean == pytest.approx(float(pqi.summary(x).mean), rel=1e-15)
+    for found, x in zip(measures_of(pqi.scan(path, exact=True)), (a, whole), strict=True):
+        assert found.gini == found.gini_low == found.gini_high == pqi.gini(x)
+    small = pqi.scan(path).tensors[1].measures
+    assert small is not None
+    assert small.gini == pqi.gini(b)
+    assert small.exact
+
+
+def test_wide_intervals_become_exact_within_the_workspace(tmp_path: Path) -> None:
+    a = (RNG.integers(-8, 8, size=(300, 1000)) * 0.037).astype(np.float32)
+    a[0, :5] = -0.0
+    path = put(tmp_path, "m.safetensors", weights(a=a))
+    found, total = measures_of(pqi.scan(path, workspace=2 * a.size))
+    assert found == total
+    assert found.gini == pqi.gini(a)
+    assert found.exact
+    for exact in (False, True):
+        report = pqi.scan(path, workspace=2 * a.size - 1, exact=exact)
+        kept, _ = measures_of(report)
+        assert 1e-6 < kept.gini_high - kept.gini_low < 1e-3
+        assert kept.gini_low <= found.gini <= kept.gini_high
+        assert (kept.zeros, kept.max, kept.pairs) == (found.zeros, found.max, found.pairs)
+        assert report.tensors[0].note == "a narrower Gini interval would take 600,000 bytes"
+    assert measures_of(pqi.scan(path, tol=1e-2))[0].gini_low < found.gini
+
+
+def test_totals_of_mixed_types(tmp_path: Path) -> None:
+    """Sketches of float32 and narrower types add; with float64 the vector is read anew."""
+    arrays = {
+        "a": RNG.normal(size=(600, 500)).astype(np.float32),
+        "b": RNG.normal(size=(300, 10)).astype(ml_dtypes.bfloat16),
+        "c": RNG.normal(size=(600, 500)),
+    }
+    for names in ("ab", "abc", "ac"):
+        chosen = {name: arrays[name] for name in names}
+        path = put(tmp_path, "m.safetensors", weights(**chosen))
+        _, total = measures_of(pqi.scan(path))
+        exact = pqi.gini(pqi.pooled(chosen.values()))
+        assert total.gini_low <= exact <= total.gini_high <= total.gini_low + 1e-6
+        assert not total.exact
+        assert measures_of(pqi.scan(path, exact=True))[1].gini == exact
+
+
+def test_the_interval_is_shown(tmp_path: Path) -> None:
+    from pqi.checkpoint.columns import columns
+
+    path = put(tmp_path, "m.safetensors", weights(a=RNG.normal(size=(300, 1000)).astype(np.float32)))
+    report, exact = pqi.scan(path), pqi.scan(path, exact=True)
+    column = next(column for column in columns(report.pairs) if column.key == "gini")
+    assert re.fullmatch(r"0\.41\d\d ± [1-9]e-07", column.cell(report.total))
+    assert re.fullmatch(r"0\.41\d\d", column.cell(exact.total))
+    plain = report.to_dict()["total"]
+    assert plain["gini_low"] < plain["gini"] < plain["gini_high"]
 
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [({"pairs": []}, "at least one"), ({"pairs": [(1, 0.5)]}, "0 < p < q"), ({"workspace": -1}, "workspace")],
+    [
+        ({"pairs": []}, "at least one"),
+        ({"pairs": [(1, 0.5)]}, "0 < p < q"),
+        ({"workspace": -1}, "workspace"),
+        ({"tol": -1}, "tol must be"),
+    ],
 )
 def test_wrong_options(options: Any, reason: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=reason):

@@ -70,7 +70,7 @@ def columns(pairs: Sequence[Pair]) -> list[Column]:
         ]
     return [
         *found,
-        Column("gini", "Gini", "Gini index of the magnitudes", _measure("gini"), _fraction, 80),
+        Column("gini", "Gini", "Gini index of the magnitudes; ± its proven interval", _gini, _with_interval, 80),
         Column("units", "units", f"I({label(pairs[0])}) of output units: least, median, largest", _spread, _range, 55),
         Column("max", "max", "Largest magnitude", _measure("max"), _number, 30),
         Column("mean", "mean", "Mean magnitude", _measure("mean"), _number, 20),
@@ -142,6 +142,11 @@ def _measure(name: str) -> Callable[[Row], Any]:
     return value
 
 
+def _gini(row: Row) -> tuple[float, float, float] | None:
+    found = row.measures
+    return None if found is None or math.isnan(found.gini) else (found.gini, found.gini_low, found.gini_high)
+
+
 def _of_pair(place: int, name: str) -> Callable[[Row], Any]:
     return lambda row: None if row.measures is None else getattr(row.measures.pairs[place], name)
 
@@ -156,6 +161,11 @@ def _percent(share: float) -> str:
 
 def _fraction(value: float) -> str:
     return f"{value:.4f}"
+
+
+def _with_interval(values: tuple[float, float, float]) -> str:
+    value, low, high = values
+    return _fraction(value) if low == high else f"{_fraction(value)} ± {max(value - low, high - value):.0e}"
 
 
 def _number(value: float) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pqi
-from pqi.checkpoint.measure import DEFAULT_PAIRS, DEFAULT_WORKSPACE, Pair, Settings
+from pqi.checkpoint.measure import DEFAULT_PAIRS, DEFAULT_TOL, DEFAULT_WORKSPACE, Pair, Settings
 from pqi.checkpoint.stored import shown
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def run_scan(options: argparse.Namespace) -> int:
     if lacking:
         return complain(f"pqindex scan needs {', '.join(lacking)}: pip install 'pqindex[cli]'")
     try:
-        settings = Settings(tuple(options.pq or DEFAULT_PAIRS), not options.no_units, options.workspace)
+        pairs = tuple(options.pq or DEFAULT_PAIRS)
+        settings = Settings(pairs, not options.no_units, options.tol, options.exact, options.workspace)
         if options.threads is not None:
             pqi.set_num_threads(options.threads)
         reports, errors = _scan_all(options.paths, settings, selection_of(options))
@@ -107,12 +108,21 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     )
     add_selection(what)
     what.add_argument(
+        "--tol",
+        type=float,
+        metavar="WIDTH",
+        default=DEFAULT_TOL,
+        help="how wide the proven interval of the Gini index may be for types of four and eight bytes; others are "
+        "always exact (default 1e-6)",
+    )
+    what.add_argument("--exact", action="store_true", help="compute the exact Gini index for every type")
+    what.add_argument(
         "--workspace",
         type=_bytes,
         metavar="BYTES",
         default=DEFAULT_WORKSPACE,
         help="memory that the exact Gini index of float32 (2 bytes an entry), float64 (8) or mixed types may take; "
-        "left out beyond (default 2G)",
+        "beyond, its interval is shown (default 2G)",
     )
     what.add_argument("--threads", type=positive, metavar="N", help="default one per processor")
 

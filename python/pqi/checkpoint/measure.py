@@ -6,23 +6,26 @@ import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 import pqi
+from pqi import GiniSketch, Histogram
 from pqi.checkpoint.element import ElementType
 from pqi.checkpoint.stored import StoredTensor
-
-if TYPE_CHECKING:
-    from pqi._histogram import Histogram
 
 Pair = tuple[float, float]
 
 DEFAULT_PAIRS: tuple[Pair, ...] = ((0.5, 1.0), (1.0, 2.0))
+DEFAULT_TOL = 1e-6
 DEFAULT_WORKSPACE = 2 << 30
 COUNTED_FROM = 1 << 20
 """From here on the bits of a histogram's measures are those of the array functions."""
+SKETCHED_FROM = 1 << 18
+"""Smaller vectors are sorted in cache: their exact Gini index costs less than a sketch."""
+ROUNDING = 1e-14
+"""An interval narrower than this is rounding error."""
 MOST_UNITS = 1 << 22
 """Tensors with more output units get no spread: it has to hold one index for each."""
 
@@ -56,9 +59,16 @@ class Measures:
     zeros: int
     max: float
     mean: float
-    gini: float | None
-    """None where it would need a larger workspace than was allowed."""
+    gini: float
+    gini_low: float
+    """Proven ends of the interval that holds the exact Gini index; both equal to `gini` where that is exact."""
+    gini_high: float
     pairs: tuple[PairResult, ...]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the Gini index is exact; so is an undefined one."""
+        return not self.gini_low < self.gini_high
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +77,19 @@ class Settings:
 
     pairs: tuple[Pair, ...] = DEFAULT_PAIRS
     spread: bool = True
+    tol: float = DEFAULT_TOL
+    """How wide the interval of a Gini index may be; one- and two-byte types and short vectors have exact ones."""
+    exact: bool = False
+    """Whether the Gini index is to be exact for every type."""
     workspace: int = DEFAULT_WORKSPACE
-    """Bytes that the exact Gini index of a four- or eight-byte type may take; it is left out where it needs more."""
+    """Bytes that the exact Gini index of a four- or eight-byte type may take; beyond, its interval stays."""
 
     def __post_init__(self) -> None:
         if not self.pairs:
             raise ValueError("pairs must hold at least one (p, q), got none")
         for p, q in self.pairs:
             pqi.retained_bound_from_index(0.0, 1, p, q)
+        pqi.gini([1.0], tol=self.tol)
         if self.workspace < 0:
             raise ValueError(f"workspace must be >= 0, got {self.workspace}")
 
@@ -82,8 +97,9 @@ class Settings:
 class Vector:
     """Tensors as one vector, measured one by one and, in the end, together; each is read once where that is possible.
 
-    From `COUNTED_FROM` entries of a one- or two-byte type all measures follow from its histogram, and those of tensors
-    add up to that of the vector. Other vectors are read anew.
+    From `COUNTED_FROM` entries of a one- or two-byte type all measures follow from its histogram, from `SKETCHED_FROM`
+    entries of a wider one the Gini index from its sketch, and those of tensors add up to that of the vector. What else
+    there is to know of it is read anew.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -91,6 +107,7 @@ class Vector:
         self._tensors: list[StoredTensor] = []
         self._parts: list[Measures] = []
         self._counted: dict[str, Histogram] = {}
+        self._sketched: dict[str, GiniSketch] = {}
 
     @property
     def tensors(self) -> Sequence[StoredTensor]:
@@ -99,11 +116,13 @@ class Vector:
 
     def add(self, tensor: StoredTensor) -> Measures:
         """Measure a tensor and make it a part of the vector."""
-        found, histogram = _measure(tensor, self._settings)
+        found, counted = _measure(tensor, self._settings)
         self._tensors.append(tensor)
         self._parts.append(found)
-        if histogram is not None:
-            self._counted[tensor.name] = histogram
+        if isinstance(counted, Histogram):
+            self._counted[tensor.name] = counted
+        if isinstance(counted, GiniSketch):
+            self._sketched[tensor.name] = counted
         return found
 
     def measure(self) -> Measures | None:
@@ -120,14 +139,22 @@ class Vector:
         histograms = [*self._counted.values(), *([pqi.histogram(pqi.pooled(rest))] if rest else [])]
         return functools.reduce(operator.add, histograms)
 
+    def _sketch(self) -> GiniSketch:
+        if len({tensor.element.bits > 32 for tensor in self._tensors}) == 2:  # floats of 64 bits have other buckets
+            return pqi.gini_sketch(pqi.pooled([tensor.array() for tensor in self._tensors]), tol=self._settings.tol)
+        rest = (tensor.array() for tensor in self._tensors if tensor.name not in self._sketched)
+        more = (pqi.gini_sketch(x, tol=self._settings.tol) for x in rest)
+        return functools.reduce(operator.add, (*self._sketched.values(), *more))
+
     def _read_anew(self, count: int) -> Measures:
         x = pqi.pooled([tensor.array() for tensor in self._tensors])
+        workspace = gini_workspace(self._tensors)
         return Measures(
-            zeros=sum(part.zeros for part in self._parts),
-            max=float(np.max([part.max for part in self._parts])),
-            mean=_mean(x),
-            gini=float(pqi.gini(x)) if gini_workspace(self._tensors) <= self._settings.workspace else None,
-            pairs=_results(self._settings, _indices(functools.partial(pqi.index_grid, x), self._settings.pairs), count),
+            sum(part.zeros for part in self._parts),
+            float(np.max([part.max for part in self._parts])),
+            _mean(x),
+            *_gini(x, count, self._sketch, workspace, self._settings),
+            _results(self._settings, _indices(functools.partial(pqi.index_grid, x), self._settings.pairs), count),
         )
 
 
@@ -136,31 +163,49 @@ def measure(tensor: StoredTensor, settings: Settings) -> Measures:
     return _measure(tensor, settings)[0]
 
 
-def _measure(tensor: StoredTensor, settings: Settings) -> tuple[Measures, Histogram | None]:
+def _measure(tensor: StoredTensor, settings: Settings) -> tuple[Measures, Histogram | GiniSketch | None]:
     x = tensor.array()
     if _is_counted(tensor.element, tensor.count):
         histogram = pqi.histogram(x)
         return _from_histogram(histogram, settings), histogram
     (p, q), *others = settings.pairs
     grid_of = functools.partial(pqi.index_grid, x)
-    grid = _indices(grid_of, others)
-    if gini_workspace([tensor]) <= settings.workspace:
+    if tensor.count < SKETCHED_FROM or tensor.element.itemsize <= 2:
         found = pqi.summary(x, p, q)
-        grid[p, q] = float(found.index)
+        grid = _indices(grid_of, others) | {(p, q): float(found.index)}
         zeros, largest, mean, gini = int(found.zeros), float(found.max), float(found.mean), float(found.gini)
-    else:
-        grid |= _indices(grid_of, [(p, q)])
-        zeros, largest, mean, gini = _zeros(tensor), float(pqi.topk_threshold(x, 1)), _mean(x), None
-    return Measures(zeros, largest, mean, gini, _results(settings, grid, tensor.count)), None
+        return Measures(zeros, largest, mean, gini, gini, gini, _results(settings, grid, tensor.count)), None
+    sketch = pqi.gini_sketch(x, tol=settings.tol)
+    ginis = _gini(x, tensor.count, lambda: sketch, gini_workspace([tensor]), settings)
+    results = _results(settings, _indices(grid_of, settings.pairs), tensor.count)
+    return Measures(sketch.zeros, sketch.max, sketch.mean, *ginis, results), sketch
+
+
+def _gini(
+    x: Any, count: int, sketched: Callable[[], GiniSketch], workspace: int, settings: Settings
+) -> tuple[float, float, float]:
+    """Return the Gini index with the ends of its interval; exact where cheap, asked for, or else too uncertain."""
+    cheap, allowed = count < SKETCHED_FROM or workspace == 0, workspace <= settings.workspace
+    if not cheap and not (settings.exact and allowed):
+        found = sketched().gini()
+        if found.high - found.low < ROUNDING:
+            return found.value, found.value, found.value
+        if not (found.high - found.low > settings.tol and allowed):
+            return found
+    exact = float(pqi.gini(x))
+    return exact, exact, exact
 
 
 def _from_histogram(histogram: Histogram, settings: Settings) -> Measures:
+    gini = histogram.gini()
     return Measures(
-        zeros=histogram.zeros,
-        max=histogram.max,
-        mean=histogram.mean,
-        gini=histogram.gini(),
-        pairs=_results(settings, _indices(histogram.index_grid, settings.pairs), histogram.live),
+        histogram.zeros,
+        histogram.max,
+        histogram.mean,
+        gini,
+        gini,
+        gini,
+        _results(settings, _indices(histogram.index_grid, settings.pairs), histogram.live),
     )
 
 
@@ -207,9 +252,3 @@ def _results(settings: Settings, grid: Mapping[Pair, float], count: int) -> tupl
 
 def _mean(x: Any) -> float:
     return float(np.asarray(pqi.power_means(x, [1.0]))[0])
-
-
-def _zeros(tensor: StoredTensor) -> int:
-    """Count zeros where no summary is to be had: types of four or eight bytes, which numpy knows."""
-    array = tensor.as_numpy()
-    return int(array.size - np.count_nonzero(array))

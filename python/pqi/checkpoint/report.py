@@ -121,12 +121,14 @@ def _tensor(tensor: TensorReport, pairs: Sequence[Pair]) -> dict[str, Any]:
 def _measures(found: Measures | None, pairs: Sequence[Pair]) -> dict[str, Any]:
     if found is None:
         empty = [{"p": p, "q": q, "index": None, "bound": None, "keep": None} for p, q in pairs]
-        return {"zeros": None, "max": None, "mean": None, "gini": None, "pairs": empty}
+        return {**dict.fromkeys(("zeros", "max", "mean", "gini", "gini_low", "gini_high")), "pairs": empty}
     return {
         "zeros": found.zeros,
         "max": _finite(found.max),
         "mean": _finite(found.mean),
         "gini": _finite(found.gini),
+        "gini_low": _finite(found.gini_low),
+        "gini_high": _finite(found.gini_high),
         "pairs": [_pair(pair) for pair in found.pairs],
     }
 
@@ -136,6 +138,6 @@ def _pair(pair: PairResult) -> dict[str, Any]:
     return {"p": pair.p, "q": pair.q, **{name: _finite(value) for name, value in numbers.items()}}
 
 
-def _finite(value: float | None) -> float | None:
+def _finite(value: float) -> float | None:
     """JSON has no NaN and no infinity: both are null."""
-    return value if value is not None and math.isfinite(value) else None
+    return value if math.isfinite(value) else None

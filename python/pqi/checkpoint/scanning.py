@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pqi.checkpoint.measure import (
     DEFAULT_PAIRS,
+    DEFAULT_TOL,
     DEFAULT_WORKSPACE,
     Measures,
     Pair,
@@ -46,6 +47,8 @@ def scan(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     spread: bool = True,
+    tol: float = DEFAULT_TOL,
+    exact: bool = False,
     workspace: int = DEFAULT_WORKSPACE,
     on_advance: Advance | None = None,
 ) -> Report:
@@ -63,9 +66,14 @@ def scan(
         `exclude`.
     spread : bool
         Whether to measure every output unit of the tensors with two or more dimensions.
+    tol : float
+        How wide the interval that is proven to hold the Gini index of a four- or eight-byte type may be, as in `gini`;
+        it comes from one read. Where that leaves it wider, the exact value is computed.
+    exact : bool
+        Whether to compute the exact value for every type.
     workspace : int
-        Bytes that the exact Gini index may take for four- and eight-byte types: 2 an element for float32, 8 for
-        float64, of the tensor or of all of them as one vector. Where it needs more, it is left out (None).
+        Bytes that the exact value may take for four- and eight-byte types: 2 an element for float32, 8 for float64, of
+        the tensor or of all of them as one vector. Where it needs more, the interval is reported, whatever its width.
     on_advance : callable, optional
         Called with a number of bytes whenever as many have been measured.
 
@@ -80,13 +88,14 @@ def scan(
     OSError
         If a file cannot be opened.
     ValueError
-        If the exponents fail 0 < p < q, or the file is damaged, hostile, or of no known format.
+        If the exponents fail 0 < p < q, `tol` or `workspace` is negative, or the file is damaged, hostile, or of no
+        known format.
 
     Notes
     -----
     Files are mapped and every tensor is read where it lies; extra memory is that of `workspace`, and of compressed or
-    big-endian arrays. The values are those of `index`, `gini` and `retained_bound` on the same tensors, to the bit; a
-    measure is nan where they are. An output unit is an entry of the first axis.
+    big-endian arrays. The values are those of `index`, `gini` (with this `tol`) and `retained_bound` on the same
+    tensors, to the bit; a measure is nan where they are. An output unit is an entry of the first axis.
 
     Examples
     --------
@@ -98,7 +107,7 @@ def scan(
     >>> report.total.measures.pairs[0].keep.__round__(6)
     0.5
     """
-    settings = Settings(tuple((float(p), float(q)) for p, q in pairs), spread, workspace)
+    settings = Settings(tuple((float(p), float(q)) for p, q in pairs), spread, tol, exact, workspace)
     selection = Selection(tuple(include), tuple(exclude))
     return scan_checkpoint(open_checkpoint(Path(path)), settings, selection, on_advance or (lambda _: None))
 
@@ -141,8 +150,8 @@ def _first(tensor: StoredTensor, settings: Settings, prunable: Vector) -> Tensor
     measures = None
     if measurable:
         measures = prunable.add(tensor) if tensor.prunable else measure(tensor, settings)
-    if measures is not None and measures.gini is None:
-        note = f"Gini would take {gini_workspace([tensor]):,} bytes"
+    if measures is not None and measures.gini_high - measures.gini_low > (0 if settings.exact else settings.tol):
+        note = f"a narrower Gini interval would take {gini_workspace([tensor]):,} bytes"
     units = None
     if measurable and settings.spread and tensor.prunable:
         units = spread(tensor, settings)
