@@ -165,7 +165,10 @@ def _fraction(value: float) -> str:
 
 def _with_interval(values: tuple[float, float, float]) -> str:
     value, low, high = values
-    return _fraction(value) if low == high else f"{_fraction(value)} ± {max(value - low, high - value):.0e}"
+    if low == high:
+        return _fraction(value)
+    digit, exponent = f"{max(value - low, high - value):.0e}".split("e")
+    return f"{_fraction(value)}±{digit}e{int(exponent)}"
 
 
 def _number(value: float) -> str:
