@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "../gini.hpp"
+#include "columns.hpp"
 #include "group_loop.hpp"
 #include "histogram.hpp"
 #include "isa.hpp"
@@ -156,7 +157,9 @@ void gini(const Groups& groups, double* out, const std::function<void(size_t)>& 
 }
 
 void gini(const Groups& groups, double* out) {
-  gini(groups, out, [&](size_t g) { out[g] = gini_of_large(groups, g); });
+  for_each_slab(groups, [&](const Groups& slab, size_t first) {
+    gini(slab, out + first, [&](size_t g) { out[first + g] = gini_of_large(slab, g); });
+  });
 }
 
 }  // namespace pqi::cpu

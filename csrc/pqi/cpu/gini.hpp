@@ -15,7 +15,7 @@ namespace pqi::cpu {
 void gini(const Groups& groups, double* out);
 double gini(const Histogram& histogram);
 
-// As gini, but calls large(group) for the groups too large to be ranked in cache.
+// As gini without a copy of columns, but calls large(group) for the groups too large to be ranked in cache.
 void gini(const Groups& groups, double* out, const std::function<void(size_t)>& large);
 // The exact index of such a group.
 double gini_of_large(const Groups& groups, size_t group);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "columns.hpp"
 #include "gini.hpp"
 #include "group_loop.hpp"
 #include "isa.hpp"
@@ -192,7 +193,9 @@ GiniSketch sketch_of(const Groups& groups, size_t group, double tol) {
   }
 }
 
-void gini_within(const Groups& groups, double tol, bool unbiased, GiniInterval* out) {
+namespace {
+
+void gini_of_slab(const Groups& groups, double tol, bool unbiased, GiniInterval* out) {
   const std::vector<uint64_t> live = unbiased ? count_live(groups) : std::vector<uint64_t>();
   const auto finish = [&](size_t group, GiniInterval biased) {
     return unbiased ? unbiased_interval(biased, double(live[group])) : biased;
@@ -208,6 +211,12 @@ void gini_within(const Groups& groups, double tol, bool unbiased, GiniInterval* 
   });
   for (size_t g = 0; g < exact.size(); ++g)
     if (!sketched[g]) out[g] = finish(g, rounded(exact[g]));
+}
+
+}  // namespace
+
+void gini_within(const Groups& groups, double tol, bool unbiased, GiniInterval* out) {
+  for_each_slab(groups, [&](const Groups& slab, size_t first) { gini_of_slab(slab, tol, unbiased, out + first); });
 }
 
 }  // namespace pqi::cpu

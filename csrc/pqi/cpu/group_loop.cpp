@@ -1,5 +1,6 @@
 #include "group_loop.hpp"
 
+#include "columns.hpp"
 #include "isa.hpp"
 
 namespace pqi::cpu {
@@ -40,12 +41,21 @@ uint64_t count_live(const Groups& groups, size_t group) {
 
 std::vector<uint64_t> count_live(const Groups& groups) {
   std::vector<uint64_t> live(groups.count());
-  for_each_group(
-      groups, kernels(), [&](size_t size) { return shares_blocks(groups, size); },
-      [&](size_t g) { live[g] = count_live(groups, g); },
-      [&](size_t begin, size_t end, Reader& reader) {
-        for (size_t g = begin; g < end; ++g) live[g] = reader.select(g).count_live(0, groups.size(g));
-      });
+  const auto count = [&](const Groups& slab, size_t first) {
+    for_each_group(
+        slab, kernels(), [&](size_t size) { return shares_blocks(slab, size); },
+        [&](size_t g) { live[first + g] = count_live(slab, g); },
+        [&](size_t begin, size_t end, Reader& reader) {
+          for (size_t g = begin; g < end; ++g) live[first + g] = reader.select(g).count_live(0, slab.size(g));
+        });
+  };
+  Slabs slabs(groups, nullptr);
+  if (slabs.most() == 0 || !groups.masked()) {
+    count(groups, 0);
+    return live;
+  }
+  for (size_t first = 0; first < groups.count(); first += slabs.most())
+    count(slabs.load_live(first, std::min(slabs.most(), groups.count() - first)), first);
   return live;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chunk_summer.hpp"
+#include "columns.hpp"
 #include "group_loop.hpp"
 #include "isa.hpp"
 #include "parallel.hpp"
@@ -81,11 +82,14 @@ void sum_all(const Groups& groups, const Plan& plan, Finish finish) {
 template <class Finish>
 void power_sums(const Groups& groups, const std::vector<double>& exponents, Finish finish) {
   const Plan plan(exponents, groups.number_stream() == Stream::float32);
-  if (groups.number_stream() == Stream::float32) {
-    sum_all<float>(groups, plan, finish);
-  } else {
-    sum_all<double>(groups, plan, finish);
-  }
+  for_each_slab(groups, [&](const Groups& slab, size_t first) {
+    const auto put = [&](size_t g, double d, const PowerSum* sums) { finish(first + g, d, sums); };
+    if (slab.number_stream() == Stream::float32) {
+      sum_all<float>(slab, plan, put);
+    } else {
+      sum_all<double>(slab, plan, put);
+    }
+  });
 }
 
 // Every pair of exponents, each exponent summed once.

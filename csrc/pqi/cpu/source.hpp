@@ -47,6 +47,9 @@ class Groups {
   size_t first(size_t group) const { return offsets_ ? size_t((*offsets_)[group]) : 0; }
   bool masked() const { return masked_; }
   const std::vector<Piece>& pieces() const { return pieces_; }
+  // The kept dimensions of an array and of its mask.
+  const View& outer_data() const { return outer_data_; }
+  const View& outer_mask() const { return outer_mask_; }
   // In bytes, beyond the pieces' addresses.
   int64_t data_offset(size_t group) const { return outer_data_.offset(group); }
   int64_t mask_offset(size_t group) const { return outer_mask_.offset(group); }

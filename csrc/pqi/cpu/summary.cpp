@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "columns.hpp"
 #include "group_loop.hpp"
 #include "isa.hpp"
 
@@ -49,9 +50,7 @@ Extent large_extent(const Groups& groups, size_t group) {
   return result;
 }
 
-}  // namespace
-
-void extent(const Groups& groups, double* largest, uint64_t* zeros, uint64_t* live) {
+void extent_of_slab(const Groups& groups, double* largest, uint64_t* zeros, uint64_t* live) {
   const auto put = [&](size_t group, const Extent& found) {
     largest[group] = found.live > 0 ? key_value(groups.dtype(), found.largest) : __builtin_nan("");
     zeros[group] = found.zeros;
@@ -65,6 +64,14 @@ void extent(const Groups& groups, double* largest, uint64_t* zeros, uint64_t* li
         [&](size_t begin, size_t end, Reader& reader) {
           for (size_t g = begin; g < end; ++g) put(g, extent_of<K>(reader.select(g), groups, 0, groups.size(g)));
         });
+  });
+}
+
+}  // namespace
+
+void extent(const Groups& groups, double* largest, uint64_t* zeros, uint64_t* live) {
+  for_each_slab(groups, [&](const Groups& slab, size_t first) {
+    extent_of_slab(slab, largest + first, zeros + first, live + first);
   });
 }
 

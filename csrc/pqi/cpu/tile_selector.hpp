@@ -20,7 +20,7 @@ class TileSelector {
 
   // Thresholds of `count` ≤ lanes groups of at most `width` elements, where 1 ≤ k[group] ≤ size; others are left out.
   // Shorter columns are padded with zeros, which sort first.
-  void find(Reader& reader, const size_t* chosen, size_t count, size_t width, const std::vector<uint64_t>& k) {
+  void find(Reader& reader, const size_t* chosen, size_t count, size_t width, const uint64_t* k) {
     width_ = width;
     tile_.assign(width * lanes, Wide(0));
     for (size_t lane = 0; lane < count; ++lane) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "columns.hpp"
 #include "group_loop.hpp"
 #include "isa.hpp"
 #include "selector.hpp"
@@ -39,35 +40,63 @@ void for_each_selection(const Groups& groups, const Groups* masks, Tile tile, Al
       });
 }
 
+// The masks of a tile's groups.
+template <class K>
+void mask_tile(TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width,
+               const uint64_t* k, const Groups& groups, const Groups& masks) {
+  MaskWriter writer(masks);
+  selector.find(reader, chosen, count, width, k);
+  for (size_t lane = 0; lane < count; ++lane) {
+    const size_t g = chosen[lane];
+    writer.select(g);
+    if (k[g] > 0) {
+      selector.write(reader, writer, g, selector.found(lane));
+    } else {
+      writer.fill(0, groups.size(g), 0);
+    }
+  }
+}
+
+template <class K>
+void mask_slab(const Groups& groups, const uint64_t* k, const uint64_t* live, const Groups& masks) {
+  for_each_selection<K>(
+      groups, &masks,
+      [&](TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width) {
+        mask_tile(selector, reader, chosen, count, width, k, groups, masks);
+      },
+      [&](Selector<K>& selector, size_t g) {
+        if (k[g] == 0 || k[g] >= live[g]) {
+          selector.write_all(g, k[g] > 0);
+        } else {
+          selector.select(g, live[g], k[g]);
+        }
+      });
+}
+
+template <class K>
+void threshold_slab(const Groups& groups, const uint64_t* k, const uint64_t* live, double* out) {
+  const auto put = [&](size_t g, uint64_t threshold) { out[g] = key_value(groups.dtype(), threshold); };
+  for_each_selection<K>(
+      groups, nullptr,
+      [&](TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width) {
+        selector.find(reader, chosen, count, width, k);
+        for (size_t lane = 0; lane < count; ++lane)
+          if (k[chosen[lane]] > 0) put(chosen[lane], selector.found(lane).threshold);
+      },
+      [&](Selector<K>& selector, size_t g) {
+        if (k[g] > 0) put(g, selector.select(g, live[g], k[g]));
+      });
+}
+
 }  // namespace
 
 void topk_mask(const Groups& groups, const std::vector<uint64_t>& k, const std::vector<uint64_t>& live,
                const Groups& masks) {
   MaskWriter(masks).fill_uncovered(0);
   with_key_type(groups, [&](auto key) {
-    using K = decltype(key);
-    for_each_selection<K>(
-        groups, &masks,
-        [&](TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width) {
-          MaskWriter writer(masks);
-          selector.find(reader, chosen, count, width, k);
-          for (size_t lane = 0; lane < count; ++lane) {
-            const size_t g = chosen[lane];
-            writer.select(g);
-            if (k[g] > 0) {
-              selector.write(reader, writer, g, selector.found(lane));
-            } else {
-              writer.fill(0, groups.size(g), 0);
-            }
-          }
-        },
-        [&](Selector<K>& selector, size_t g) {
-          if (k[g] == 0 || k[g] >= live[g]) {
-            selector.write_all(g, k[g] > 0);
-          } else {
-            selector.select(g, live[g], k[g]);
-          }
-        });
+    for_each_slab(groups, masks, [&](const Groups& slab, const Groups& slab_masks, size_t first) {
+      mask_slab<decltype(key)>(slab, k.data() + first, live.data() + first, slab_masks);
+    });
   });
 }
 
@@ -75,18 +104,9 @@ void topk_threshold(const Groups& groups, const std::vector<uint64_t>& k, const 
                     double* out) {
   std::fill(out, out + groups.count(), __builtin_nan(""));
   with_key_type(groups, [&](auto key) {
-    using K = decltype(key);
-    const auto put = [&](size_t g, uint64_t threshold) { out[g] = key_value(groups.dtype(), threshold); };
-    for_each_selection<K>(
-        groups, nullptr,
-        [&](TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width) {
-          selector.find(reader, chosen, count, width, k);
-          for (size_t lane = 0; lane < count; ++lane)
-            if (k[chosen[lane]] > 0) put(chosen[lane], selector.found(lane).threshold);
-        },
-        [&](Selector<K>& selector, size_t g) {
-          if (k[g] > 0) put(g, selector.select(g, live[g], k[g]));
-        });
+    for_each_slab(groups, [&](const Groups& slab, size_t first) {
+      threshold_slab<decltype(key)>(slab, k.data() + first, live.data() + first, out + first);
+    });
   });
 }
 
