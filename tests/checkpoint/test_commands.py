@@ -265,3 +265,13 @@ def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 0
+
+
+@pytest.mark.parametrize("method", ["sap", "fraction"])
+@pytest.mark.parametrize("scope", ["neuron", "layer", "global"])
+def test_mask_needs_no_torch(method: str, scope: str, folder: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from pqi import cli; sys.exit(cli.main(sys.argv[1:]))"
+    arguments = ["mask", folder / "good.npy", "--method", method, "--scope", scope, "-o", folder / "out.npy"]
+    found = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, check=False)
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert (folder / "out.npy").exists()
