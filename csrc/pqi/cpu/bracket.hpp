@@ -21,19 +21,6 @@ Bracket<K> exact(K key) {
   return {key, key};
 }
 
-// The k-th largest key of a group that fits one chunk; the smallest should fewer than k be live by now.
-template <class K>
-K sort_select(const Groups& groups, size_t group, Reader& reader, uint64_t k) {
-  size_t n = groups.size(group);
-  const K* bits = reader.read_live<K>(0, n);
-  Buffer<K> keys(n);
-  std::transform(bits, bits + n, keys.begin(), key_rule<K>(groups.dtype()));
-  if (n == 0) return K(0);
-  k = std::min(k, uint64_t(n));
-  std::nth_element(keys.begin(), keys.begin() + std::ptrdiff_t(k - 1), keys.end(), std::greater<K>());
-  return keys[k - 1];
-}
-
 // Keys at places that depend on the size alone, in runs of neighbours that share a cache line.
 template <class K>
 Buffer<K> sample_keys(const Groups& groups, size_t size, Reader& reader) {
@@ -73,15 +60,6 @@ Bracket<K> sample_bracket(const Groups& groups, size_t group, Reader& reader, ui
   const K high = at(rank - margin, key_rule<K>(groups.dtype()).cap);
   const auto inside = std::count_if(keys.begin(), keys.end(), [=](K key) { return low <= key && key <= high; });
   return double(inside) > 2.0 * margin + m / 32.0 ? exact(middle) : Bracket<K>{low, high};
-}
-
-// Small groups are sorted; of the others a sample is taken.
-template <class K>
-Bracket<K> first_bracket(const Groups& groups, size_t group, Reader& reader, uint64_t live, uint64_t k) {
-  constexpr size_t sorted_below = 2048;
-  static_assert(sorted_below <= chunk_size);
-  if (groups.size(group) <= sorted_below) return exact(sort_select<K>(groups, group, reader, k));
-  return sample_bracket<K>(groups, group, reader, live, k);
 }
 
 // The k-th largest key by histograms of its digits, one read for each; `readers` has one for each thread.

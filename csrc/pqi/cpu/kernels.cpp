@@ -39,7 +39,13 @@ const Kernels PQI_KERNELS = {
     classify<uint16_t>,
     classify<uint32_t>,
     classify<uint64_t>,
+    count_above<uint16_t>,
+    count_above<uint32_t>,
+    count_above<uint64_t>,
     settle_ties,
+    settle_largest<uint16_t>,
+    settle_largest<uint32_t>,
+    settle_largest<uint64_t>,
     sort_columns<uint32_t>,
     sort_columns<uint64_t>,
 };

@@ -15,6 +15,9 @@ struct RankedLanes {
   uint64_t largest[lanes];
 };
 
+// How many keys are told apart by comparing each with each.
+inline constexpr size_t most_settled = 8;
+
 struct Kernels {
   const char* name;
 
@@ -61,8 +64,17 @@ struct Kernels {
                          uint64_t* between);
   uint64_t (*classify64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint64_t low, uint64_t high, uint8_t* out,
                          uint64_t* between);
+  // How many of the keys, bits & mask, exceed a threshold below every NaN's.
+  uint64_t (*count_above16)(const uint16_t*, size_t n, uint16_t mask, uint16_t threshold);
+  uint64_t (*count_above32)(const uint32_t*, size_t n, uint32_t mask, uint32_t threshold);
+  uint64_t (*count_above64)(const uint64_t*, size_t n, uint64_t mask, uint64_t threshold);
   // Turns the first `ties` 2s of a mask into 1 and the others into 0; returns how many became 1.
   uint64_t (*settle_ties)(uint8_t* mask, size_t n, uint64_t ties);
+  // Of at most most_settled 2s those of the `wanted` largest keys, ties by lowest place, become 1 and the others 0;
+  // returns the smallest key that became 1.
+  uint16_t (*settle_largest16)(const uint16_t*, size_t n, KeyRule<uint16_t>, uint8_t* mask, uint64_t wanted);
+  uint32_t (*settle_largest32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint8_t* mask, uint64_t wanted);
+  uint64_t (*settle_largest64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint8_t* mask, uint64_t wanted);
   // Sorts the columns of a [width][lanes] tile ascending.
   void (*sort_columns32)(uint32_t* tile, size_t width);
   void (*sort_columns64)(uint64_t* tile, size_t width);

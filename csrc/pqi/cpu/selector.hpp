@@ -53,7 +53,7 @@ class Selector {
   // Returns the threshold's key and writes the mask if there is one to write; 1 ≤ k.
   K select(size_t group, uint64_t live, uint64_t k) {
     start(group);
-    Bracket<K> bracket = first_bracket<K>(groups_, group, readers_[0], live, k);
+    Bracket<K> bracket = sample_bracket<K>(groups_, group, readers_[0], live, k);
     if (!pass(bracket, k)) {
       bracket = exact(radix_select<K>(groups_, group, readers_, k));
       pass(bracket, k);

@@ -6,19 +6,19 @@
 #include "columns.hpp"
 #include "group_loop.hpp"
 #include "isa.hpp"
+#include "row_selector.hpp"
 #include "selector.hpp"
 #include "tile_selector.hpp"
 
 namespace pqi::cpu {
 namespace {
 
-constexpr size_t selected_in_tiles = 1024;  // groups up to this size are selected many at a time
-static_assert(selected_in_tiles <= chunk_size);
+constexpr size_t selected_in_tiles = 64;  // groups up to this size are selected many at a time
 
-// Runs tile(selector, reader, groups of the tile, how many, the largest size) for tiles of short groups, and
-// alone(selector, group) for the others.
-template <class K, class Tile, class Alone>
-void for_each_selection(const Groups& groups, const Groups* masks, Tile tile, Alone alone) {
+// Runs tile(selector, reader, groups of the tile, how many, the largest size) for tiles of short groups,
+// row(selector, reader, group) for groups that fit a chunk, and alone(selector, group) for the others.
+template <class K, class Tile, class Row, class Alone>
+void for_each_selection(const Groups& groups, const Groups* masks, Tile tile, Row row, Alone alone) {
   const Kernels& table = kernels();
   std::optional<Selector<K>> shared;
   for_each_group(
@@ -29,11 +29,14 @@ void for_each_selection(const Groups& groups, const Groups* masks, Tile tile, Al
       },
       [&](size_t begin, size_t end, Reader& reader) {
         TileSelector<K> tiles(groups, table);
+        RowSelector<K> rows(groups, table);
         std::optional<Selector<K>> selector;
         for_each_tile(
             groups, begin, end, selected_in_tiles,
             [&](const size_t* chosen, size_t count, size_t width) { tile(tiles, reader, chosen, count, width); },
             [&](size_t g) {
+              if (groups.size(g) == 0) return;
+              if (groups.size(g) <= chunk_size) return row(rows, reader, g);
               if (!selector) selector.emplace(groups, masks, 1);
               alone(*selector, g);
             });
@@ -64,6 +67,15 @@ void mask_slab(const Groups& groups, const uint64_t* k, const uint64_t* live, co
       [&](TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width) {
         mask_tile(selector, reader, chosen, count, width, k, groups, masks);
       },
+      [&](RowSelector<K>& selector, Reader& reader, size_t g) {
+        MaskWriter writer(masks);
+        writer.select(g);
+        if (k[g] > 0) {
+          selector.select(reader, &writer, g, k[g]);
+        } else {
+          writer.fill(0, groups.size(g), 0);
+        }
+      },
       [&](Selector<K>& selector, size_t g) {
         if (k[g] == 0 || k[g] >= live[g]) {
           selector.write_all(g, k[g] > 0);
@@ -82,6 +94,9 @@ void threshold_slab(const Groups& groups, const uint64_t* k, const uint64_t* liv
         selector.find(reader, chosen, count, width, k);
         for (size_t lane = 0; lane < count; ++lane)
           if (k[chosen[lane]] > 0) put(chosen[lane], selector.found(lane).threshold);
+      },
+      [&](RowSelector<K>& selector, Reader& reader, size_t g) {
+        if (k[g] > 0) put(g, selector.select(reader, nullptr, g, k[g]));
       },
       [&](Selector<K>& selector, size_t g) {
         if (k[g] > 0) put(g, selector.select(g, live[g], k[g]));

@@ -89,6 +89,19 @@ uint64_t classify(const K* bits, size_t n, KeyRule<K> rule, K low, K high, uint8
   return total_above;
 }
 
+template <class K>
+uint64_t count_above(const K* bits, size_t n, K mask, K threshold) {
+  constexpr size_t step = 65535;  // what a count of the narrowest type holds
+  uint64_t total = 0;
+  for (size_t begin = 0; begin < n; begin += step) {
+    const size_t end = n - begin < step ? n : begin + step;
+    K count = 0;
+    for (size_t i = begin; i < end; ++i) count = K(count + K(K(bits[i] & mask) > threshold));
+    total += count;
+  }
+  return total;
+}
+
 uint64_t settle_ties(uint8_t* mask, size_t n, uint64_t ties) {
   const uint64_t here = ties > 0 ? count_bit(mask, n, 1) : 0;
   if (here <= ties) {
@@ -103,6 +116,39 @@ uint64_t settle_ties(uint8_t* mask, size_t n, uint64_t ties) {
     left -= left > 0;
   }
   return ties;
+}
+
+template <class K>
+K settle_largest(const K* bits, size_t n, KeyRule<K> rule, uint8_t* mask, uint64_t wanted) {
+  K keys[most_settled] = {};
+  size_t places[most_settled], found = 0;
+  const auto note = [&](size_t i) {
+    mask[i] = 0;
+    if (found == most_settled) return;  // keys were changed since they were counted
+    places[found] = i;
+    keys[found++] = rule(bits[i]);
+  };
+  size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    uint64_t word;
+    std::memcpy(&word, mask + i, 8);
+    for (word &= 0x0202020202020202ull; word != 0; word &= word - 1) note(i + size_t(__builtin_ctzll(word)) / 8);
+  }
+  for (; i < n; ++i)
+    if (mask[i] == 2) note(i);
+  uint32_t rank[most_settled] = {};
+  for (uint32_t j = 0; j < found; ++j) {
+#pragma omp simd
+    for (uint32_t l = 0; l < most_settled; ++l)
+      rank[l] += uint32_t(keys[j] > keys[l]) | (uint32_t(keys[j] == keys[l]) & uint32_t(j < l));
+  }
+  K smallest = rule.cap;
+  for (size_t j = 0; j < found; ++j) {
+    const bool keep = rank[j] < wanted;
+    smallest = keep && keys[j] < smallest ? keys[j] : smallest;
+    mask[places[j]] = keep;
+  }
+  return smallest;
 }
 
 }  // namespace

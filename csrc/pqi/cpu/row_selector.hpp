@@ -1,0 +1,124 @@
+// Top-k of one group that fits a chunk, by counting: how many keys exceed a guess costs little while the group lies in
+// the first cache, and a few guesses leave so few keys between two of them that those can be compared one by one. The
+// guesses learn from the group before, since neighbours are often alike; the result depends on the data alone.
+#pragma once
+
+#include <algorithm>
+
+#include "../radix_select.hpp"
+#include "group_loop.hpp"
+#include "mask_writer.hpp"
+
+namespace pqi::cpu {
+
+template <class K>
+class RowSelector {
+ public:
+  RowSelector(const Groups& groups, const Kernels& table)
+      : groups_(groups), table_(table), rule_(key_rule<K>(groups.dtype())) {}
+
+  // Finds the k-th largest live key of a group of at most chunk_size elements, 1 ≤ k ≤ live; writes the mask if there
+  // is a writer.
+  K select(Reader& reader, const MaskWriter* writer, size_t group, uint64_t k) {
+    reader.select(group);
+    const size_t n = groups_.size(group);
+    size_t live = n;
+    const K* const keys = reader.template read_live<K>(0, live);
+    const Range range = narrow(keys, live, k);
+    uint8_t* const direct = writer != nullptr ? writer->direct(0, n) : nullptr;
+    uint8_t* const out = direct != nullptr ? direct : buffer_;
+    const K* bits = reader.template read<K>(0, n);
+    uint64_t within = 0;
+    classify(bits, n, range, out, &within);
+    if (const uint8_t* alive = reader.live(0, n))
+      for (size_t i = 0; i < n; ++i) out[i] = alive[i] ? out[i] : 0;
+    K threshold = range.low;
+    if (range.low == range.high) {
+      table_.settle_ties(out, n, k - range.above);
+    } else {
+      threshold = settle(bits, n, out, k - range.above);
+    }
+    previous_ = threshold;
+    if (writer != nullptr && direct == nullptr) writer->store(0, n, out);
+    return threshold;
+  }
+
+ private:
+  static constexpr uint64_t few = most_settled;
+
+  // The k-th largest key lies in [low, high]; `above` keys exceed high, `from` are at least low.
+  struct Range {
+    K low, high;
+    uint64_t above, from;
+  };
+
+  Range narrow(const K* keys, size_t n, uint64_t k) {
+    Range range{0, rule_.cap, 0, n};
+    double guess = double(previous_), stride = stride_;
+    bool low_known = false, high_known = false;
+    // Counts fall towards higher guesses, unless the caller changes the keys meanwhile: that must end the search too.
+    for (int step = 0; range.low < range.high && range.from > range.above + few; ++step) {
+      const K last = K(range.high - 1);
+      const K middle = guess <= double(range.low) ? range.low : (guess >= double(last) ? last : K(guess));
+      const uint64_t above = count_above(keys, n, middle);
+      if (above >= k) {
+        range.low = K(middle + 1);
+        range.from = above;
+        low_known = true;
+      } else {
+        range.high = middle;
+        range.above = above;
+        high_known = true;
+      }
+      if (low_known && high_known && step % 4 < 3) {
+        guess = interpolated(range, k);
+      } else if (low_known && high_known) {
+        guess = double(range.low) + (double(range.high) - double(range.low)) / 2;
+      } else {
+        // From the only side known, as far as the missing rank suggests; four times as far each time that falls short.
+        const double rank = low_known ? double(range.from - k) : -double(k - range.above);
+        guess = double(middle) + stride * (rank + (low_known ? 1.0 : -1.0) * double(few) / 3);
+        stride *= 4;
+      }
+    }
+    if (low_known && high_known && range.from > range.above)
+      stride_ = (double(range.high) - double(range.low) + 1) / double(range.from - range.above);
+    return range;
+  }
+
+  // Where the key of a rank next to k would lie if keys were spread evenly: on the far side of k, so that the wider
+  // part is cut off.
+  static double interpolated(const Range& range, uint64_t k) {
+    const double below = double(range.from - k), over = double(k - range.above), width = below + over;
+    const double target = below > over ? double(few) / 3 : -double(few) / 3;
+    const double share = std::clamp((below - target) / width, 0.02, 0.98);
+    return double(range.low) + (double(range.high) - double(range.low)) * share;
+  }
+
+  uint64_t count_above(const K* keys, size_t n, K threshold) const {
+    if constexpr (sizeof(K) == 2) return table_.count_above16(keys, n, rule_.mask, threshold);
+    if constexpr (sizeof(K) == 4) return table_.count_above32(keys, n, rule_.mask, threshold);
+    if constexpr (sizeof(K) == 8) return table_.count_above64(keys, n, rule_.mask, threshold);
+  }
+
+  void classify(const K* bits, size_t n, const Range& range, uint8_t* out, uint64_t* within) const {
+    if constexpr (sizeof(K) == 2) table_.classify16(bits, n, rule_, range.low, range.high, out, within);
+    if constexpr (sizeof(K) == 4) table_.classify32(bits, n, rule_, range.low, range.high, out, within);
+    if constexpr (sizeof(K) == 8) table_.classify64(bits, n, rule_, range.low, range.high, out, within);
+  }
+
+  K settle(const K* bits, size_t n, uint8_t* out, uint64_t wanted) const {
+    if constexpr (sizeof(K) == 2) return table_.settle_largest16(bits, n, rule_, out, wanted);
+    if constexpr (sizeof(K) == 4) return table_.settle_largest32(bits, n, rule_, out, wanted);
+    if constexpr (sizeof(K) == 8) return table_.settle_largest64(bits, n, rule_, out, wanted);
+  }
+
+  const Groups& groups_;
+  const Kernels& table_;
+  const KeyRule<K> rule_;
+  K previous_ = 0;     // the threshold of the group before
+  double stride_ = 1;  // how far its neighbouring ranks lay apart
+  uint8_t buffer_[chunk_size];
+};
+
+}  // namespace pqi::cpu
