@@ -9,6 +9,7 @@ import time
 import pytest
 
 import pqi
+from experiment import original
 from pqi import cli
 from pqi.experiment.config import Training
 from pqi.experiment.options import configurations
@@ -101,6 +102,25 @@ def test_every_hyper_parameter_can_be_overridden_and_the_others_stay(field):
     assert config.training == dataclasses.replace(preset, **{field.name: value})
 
 
+def test_the_papers_presets_bring_its_seeds_and_prunings():
+    configs = configurations(options("prune", "--preset", "paper-tinyimagenet-resnet18", "--method", "sap"))
+    assert [config.seed for config in configs] == [0, 1, 2, 3]
+    assert {(config.dataset, config.model, config.iterations) for config in configs} == {
+        ("tinyimagenet", "resnet18", 15)
+    }
+    (one,) = configurations(options("prune", "--preset", "paper-cifar100-cnn", "--method", "sap", "--seeds", "7"))
+    assert (one.seed, one.iterations, one.training.augment, one.device) == (7, 30, True, "cpu")
+    (other,) = configurations(options("prune", "--method", "sap", "--device", "cuda", "--amp", "fp16"))
+    assert (other.device, other.training.amp) == ("cuda", "fp16")
+
+
+def test_processes_of_torchrun_are_part_of_the_settings(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("RANK", "3")
+    (config,) = configurations(options("prune", "--method", "sap"))
+    assert config.processes == 4
+
+
 def test_runs_are_the_product_of_what_is_asked_for_each_once():
     command = "prune --method sap --method sap:0.5,1 --method one --seeds 0 3 0 --scope layer neuron"
     configs = configurations(options(*command.split(), "--iterations", "2", "--threads", "2", "--model", "linear"))
@@ -154,6 +174,13 @@ def test_list_shows_the_runs_and_how_far_they_are(capsys, empty):
         (["prune", "--grid", "digits-study", "--iterations", "-1"], "iterations must be >= 0, got -1"),
         (["prune", "--stop-at", "soon"], "argument --stop-at: invalid choice: 'soon'"),
         (["prune", "--compat", "old"], "argument --compat: invalid choice: 'old'"),
+        (["prune", "--preset", "paper-mnist-mlp"], "argument --preset: invalid choice: 'paper-mnist-mlp'"),
+        (["prune", "--preset", "paper-cifar10-cnn"], "data must be the folder with the original files of cifar10, got"),
+        (["prune", "--preset", "paper-cifar10-cnn", "--data", "none"], "data must be a folder, got none"),
+        (["prune", "--preset", "paper-cifar10-cnn", "--model", "mlp"], "model must be one of cnn with preset paper-"),
+        (["prune", "--workers", "-1"], "workers must be >= 0, got -1"),
+        (["prune", "--amp", "fp8"], "argument --amp: invalid choice: 'fp8'"),
+        (["prune", "--amp", "fp16"], "amp must be off or bf16 on a CPU, got fp16"),
         (["report"], "the following arguments are required: DIR"),
         (["report", "nowhere"], "no run in nowhere"),
     ],
@@ -168,6 +195,27 @@ def test_missing_extras_are_named_with_the_remedy(capsys, empty, monkeypatch, co
     monkeypatch.setattr(cli, "find_spec", lambda name: None if name in ("torch", "sklearn") else object())
     line = refused(capsys, *command)
     assert line == f"pqindex {command[0]} needs torch, scikit-learn: pip install 'pqindex[all]'\n"
+
+
+def test_a_damaged_data_set_is_named_once_for_all_runs(capsys, empty):
+    original.fashion_mnist(empty / "files")
+    path = empty / "files" / original.FASHION[0]
+    path.write_bytes(path.read_bytes()[:-1])
+    arguments = ["prune", "--preset", "paper-fashionmnist-linear", "--data", str(empty / "files"), *TINY[2:]]
+    assert cli.main(arguments) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error" in line]
+    assert line.startswith("pqindex prune: error: fashionmnist-linear-global-sap-0.5-1-seed0-")
+    assert line.endswith(f"and 15 more: {path}: is truncated: its header says 31,360 bytes of content, got 31,359")
+    assert list((empty / "runs").glob("*/*")) == [], "before any run begins"
+
+
+def test_prune_reads_original_files_with_workers_and_mixed_precision(capsys, empty):
+    original.fashion_mnist(empty / "files", compressed=True)
+    arguments = ["prune", "--preset", "paper-fashionmnist-mlp", "--data", str(empty / "files"), "--method", "sap:1,2"]
+    assert cli.main([*arguments, "--seeds", "1", "--workers", "1", "--amp", "bf16", "--augment", *TINY[2:]]) == 0
+    (run,) = find_runs(empty / "runs" / "paper-fashionmnist-mlp")
+    assert (run.config().training.amp, run.config().training.augment) == ("bf16", True)
+    assert len(run.records()) == 2
 
 
 def test_prune_runs_reports_and_says_where(capsys, empty):
