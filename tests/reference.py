@@ -165,7 +165,12 @@ def retained_bound_from_index(index: float, d: int, p: float = 0.5, q: float = 1
 
 def retained_bound(x: npt.ArrayLike, p: float = 0.5, q: float = 1.0, *, eta: float = 0.0) -> float:
     """Return Theorem 2's least number of entries to keep."""
-    return retained_bound_from_index(index(x, p, q), magnitudes(x).size, p, q, eta=eta)
+    if not measurable(x):
+        return math.nan
+    values, gap = scaled(x).values, np.longdouble(q) - np.longdouble(p)
+    ratio = relative_mean(values, p) / relative_mean(values, q)
+    share = ratio ** (np.longdouble(p) * np.longdouble(q) / gap)
+    return float(values.size * (1 + np.longdouble(eta)) ** (-q / gap) * share)
 
 
 def true_eta(x: npt.ArrayLike, r: int, p: float) -> float:

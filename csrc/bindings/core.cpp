@@ -25,15 +25,26 @@ Doubles index_grid(const Arrays& arrays, const Arrays& masks, const Grouping& gr
   return out;
 }
 
-py::tuple mean_and_index(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, double p, double q) {
+Doubles retained_bound(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, double p, double q,
+                       double eta) {
   const cpu::Groups groups = groups_of(arrays, masks, grouping);
-  Doubles means(groups.count()), indices(groups.count());
-  double *mean = means.mutable_data(), *index = indices.mutable_data();
+  Doubles out(groups.count());
+  double* values = out.mutable_data();
+  py::gil_scoped_release unlocked;
+  cpu::retained_bound(groups, p, q, eta, values);
+  return out;
+}
+
+py::tuple mean_index_bound(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, double p, double q,
+                           double eta) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
+  Doubles means(groups.count()), indices(groups.count()), bounds(groups.count());
+  double *mean = means.mutable_data(), *index = indices.mutable_data(), *bound = bounds.mutable_data();
   {
     py::gil_scoped_release unlocked;
-    cpu::mean_and_index(groups, p, q, mean, index);
+    cpu::mean_index_bound(groups, p, q, eta, mean, index, bound);
   }
-  return py::make_tuple(means, indices);
+  return py::make_tuple(means, indices, bounds);
 }
 
 Doubles power_means(const Arrays& arrays, const Arrays& masks, const Grouping& grouping,
@@ -127,7 +138,7 @@ Doubles topk_threshold(const Arrays& arrays, const Arrays& masks, const Grouping
   return out;
 }
 
-Doubles retained_bound(const GivenDoubles& index, const GivenDoubles& d, double p, double q, double eta) {
+Doubles retained_bound_from_index(const GivenDoubles& index, const GivenDoubles& d, double p, double q, double eta) {
   if (index.size() != d.size()) throw py::value_error("index and d must have one length");
   Doubles out(index.size());
   double* values = out.mutable_data();
@@ -209,7 +220,9 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   const auto arrays = py::arg("arrays"), masks = py::arg("masks"), grouping = py::arg("grouping");
   m.def("index_grid", &index_grid, arrays, masks, grouping, py::arg("p"), py::arg("q"));
   m.def("power_means", &power_means, arrays, masks, grouping, py::arg("exponents"));
-  m.def("mean_and_index", &mean_and_index, arrays, masks, grouping, py::arg("p"), py::arg("q"));
+  const auto p = py::arg("p"), q = py::arg("q"), eta = py::arg("eta");
+  m.def("retained_bound", &retained_bound, arrays, masks, grouping, p, q, eta);
+  m.def("mean_index_bound", &mean_index_bound, arrays, masks, grouping, p, q, eta);
   m.def("norms", &norms, arrays, masks, grouping, py::arg("p"), py::arg("q"));
   m.def("gini", &gini, arrays, masks, grouping);
   m.def("extent", &extent, arrays, masks, grouping);
@@ -218,8 +231,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
         py::arg("out"));
   m.def("topk_threshold", &topk_threshold, arrays, masks, grouping, py::arg("k").noconvert(),
         py::arg("live").noconvert());
-  m.def("retained_bound", &retained_bound, py::arg("index").noconvert(), py::arg("d").noconvert(), py::arg("p"),
-        py::arg("q"), py::arg("eta"));
+  m.def("retained_bound_from_index", &retained_bound_from_index, py::arg("index").noconvert(), py::arg("d").noconvert(),
+        p, q, eta);
   const auto dtype = py::arg("dtype"), counts = py::arg("counts").noconvert();
   m.def("histogram", &histogram, arrays, masks);
   m.def("histogram_power_means", &histogram_power_means, dtype, counts, py::arg("exponents"));

@@ -178,21 +178,41 @@ PQI_HD bool float_sums_hold(const double sums[3]) { return sums[0] <= 0x1p50 && 
 // 1 − d^(1/q − 1/p): the index of one non-zero entry among d.
 PQI_HD double highest_index(double d, double p, double q) { return 1.0 - power(d, 1.0 / q - 1.0 / p); }
 
-// I_{p,q} = 1 − M_p/M_q, clamped to its range [0, highest]; nan where undefined.
-PQI_HD double index_of(const PowerSum& sp, const PowerSum& sq, double d, double p, double q, double highest) {
+// M_p/M_q; nan where the index is undefined.
+PQI_HD double mean_ratio(const PowerSum& sp, const PowerSum& sq, double d, double p, double q) {
   const double mp = sp.mean_mantissa(d, p), mq = sq.mean_mantissa(d, q);
   if (!(mq > 0.0) || !(mp < infinity) || !(mq < infinity)) return __builtin_nan("");
-  const double index = 1.0 - scale_by_power_of_two(mp / mq, sp.scale - sq.scale);
+  return scale_by_power_of_two(mp / mq, sp.scale - sq.scale);
+}
+
+// I_{p,q} = 1 − M_p/M_q, clamped to its range [0, highest]; nan where undefined.
+PQI_HD double index_of(const PowerSum& sp, const PowerSum& sq, double d, double p, double q, double highest) {
+  const double index = 1.0 - mean_ratio(sp, sq, d, p, q);
   return index < 0.0 ? 0.0 : (index > highest ? highest : index);
 }
 
-// Theorem 2: r ≥ d (1 + η)^(−q/(q−p)) (1 − I)^(pq/(q−p)), within [0, d]; nan for a nan index.
-PQI_HD double retained_bound_of(double index, double d, double p, double q, double eta) {
-  if (index != index || d != d) return __builtin_nan("");
-  const double kept = index <= 0.0 ? 1.0 : (index >= 1.0 ? 0.0 : 1.0 - index);
+// Theorem 2: r ≥ d (1 + η)^(−q/(q−p)) · share, within [0, d], with the share (M_p/M_q)^(pq/(q−p)); nan for a nan share.
+PQI_HD double bound_of_share(double share, double d, double p, double q, double eta) {
+  if (share != share || d != d) return __builtin_nan("");
   const double tail = eta == 0.0 ? 1.0 : power(1.0 + eta, -q / (q - p));
-  const double bound = d * (tail * power(kept, p * q / (q - p)));
+  const double bound = d * (tail * share);
   return bound < 0.0 ? 0.0 : (bound > d ? d : bound);
+}
+
+// From the sums themselves: an index near 1 has lost the digits of M_p/M_q = 1 − I.
+PQI_HD double retained_bound_of(const PowerSum& sp, const PowerSum& sq, double d, double p, double q, double eta) {
+  const double ratio = mean_ratio(sp, sq, d, p, q), exponent = p * q / (q - p);
+  if (!(ratio < 0x1p-1000)) return bound_of_share(power(ratio > 1.0 ? 1.0 : ratio, exponent), d, p, q, eta);
+  // A root of small p has left the range; the share itself is at least 1/d.
+  const Log2 lp = log2_parts<true>(sp.total.value() / d), lq = log2_parts<true>(sq.total.value() / d);
+  const double whole = (q * lp.exponent - p * lq.exponent) + (q * lp.fraction - p * lq.fraction);
+  return bound_of_share(exp2_of(whole / (q - p) + exponent * double(sp.scale - sq.scale)), d, p, q, eta);
+}
+
+// From a rounded index.
+PQI_HD double retained_bound_of(double index, double d, double p, double q, double eta) {
+  const double kept = index <= 0.0 ? 1.0 : (index >= 1.0 ? 0.0 : 1.0 - index);
+  return bound_of_share(power(kept, p * q / (q - p)), d, p, q, eta);
 }
 
 }  // namespace pqi

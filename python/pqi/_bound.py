@@ -53,7 +53,7 @@ def retained_bound(
 
     Notes
     -----
-    Costs one read, as `index`.
+    Costs one read, as `index`. It follows from M_p/M_q itself, to about 1e-14 · (1 + 1/p) relative.
 
     References
     ----------
@@ -68,9 +68,7 @@ def retained_bound(
     p, q = _check.exponent_pair(p, q)
     eta = _check.eta(eta)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
-    index = _core.index_grid(*batch.core, [p], [q]).reshape(-1)
-    live = _core.count_live(*batch.core).astype(np.float64)
-    return batch.wrap(_core.retained_bound(index, live, p, q, eta))
+    return batch.wrap(_core.retained_bound(*batch.core, p, q, eta))
 
 
 def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0, *, eta: float = 0.0) -> Any:
@@ -97,7 +95,9 @@ def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0
 
     Notes
     -----
-    Uses the power function of the core, so that the result equals `retained_bound`'s to the bit.
+    An index is rounded to a multiple of about 1e-16, so where it is near 1 the bound has few digits: for one non-zero
+    entry among 10,000 and q = 1 the bound is right to 1e-12 if p = ½, to 4e-5 if p = ¼, and not at all if p = 0.1.
+    `retained_bound` has all its digits.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0
     p, q = _check.exponent_pair(p, q)
     eta = _check.eta(eta)
     values, lengths = _check.indices_and_lengths(_arrays.to_numpy(index), _arrays.to_numpy(d))
-    bounds = _core.retained_bound(
+    bounds = _core.retained_bound_from_index(
         np.ascontiguousarray(values).reshape(-1), np.ascontiguousarray(lengths).reshape(-1), p, q, eta
     )
     return _arrays.like(index).wrap(bounds.reshape(values.shape))

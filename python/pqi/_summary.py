@@ -84,7 +84,7 @@ def summary(
     eta = _check.eta(eta)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
     largest, zeros, live = _core.extent(*batch.core)
-    means, grid = _core.mean_and_index(*batch.core, p, q)
+    means, indices, bounds = _core.mean_index_bound(*batch.core, p, q, eta)
     count = np.full_like(live, _core.count_live(batch.views, [], batch.grouping))
     return Summary(
         count=batch.wrap(count.astype(np.int64)),
@@ -92,7 +92,7 @@ def summary(
         zeros=batch.wrap(zeros.astype(np.int64)),
         max=batch.wrap(largest),
         mean=batch.wrap(means),
-        index=batch.wrap(grid),
+        index=batch.wrap(indices),
         gini=batch.wrap(_core.gini(*batch.core)),
-        bound=batch.wrap(_core.retained_bound(grid, live.astype(np.float64), p, q, eta)),
+        bound=batch.wrap(bounds),
     )

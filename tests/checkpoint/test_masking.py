@@ -55,13 +55,9 @@ def counts(x: Any, amount: Any, axis: Any = None) -> Any:
     """Return how many entries of each vector stay, straight from the published rule."""
     from pqi.prune.records import GroupStats
 
-    index = np.atleast_1d(np.asarray(pqi.index(x, amount.p, amount.q, axis=axis)))
-    d = sum(part.numel() for part in x.arrays) if axis is None and hasattr(x, "arrays") else x.numel() // index.size
-    bounds = pqi.retained_bound_from_index(index, d, amount.p, amount.q)
-    stats = [
-        GroupStats(name="", total=d, live=d, zeros=0, index=i, gini=0, bound=r)
-        for i, r in zip(index, bounds, strict=True)
-    ]
+    bounds = np.atleast_1d(np.asarray(pqi.retained_bound(x, amount.p, amount.q, axis=axis)))
+    d = sum(part.numel() for part in x.arrays) if axis is None and hasattr(x, "arrays") else x.numel() // bounds.size
+    stats = [GroupStats(name="", total=d, live=d, zeros=0, index=0, gini=0, bound=r) for r in bounds]
     return [d - amount.quota(group).count for group in stats]
 
 

@@ -149,10 +149,18 @@ void norms(const Groups& groups, double p, double q, double* norm_p, double* nor
   });
 }
 
-void mean_and_index(const Groups& groups, double p, double q, double* mean, double* index) {
+void retained_bound(const Groups& groups, double p, double q, double eta, double* out) {
+  power_sums(groups, {p, q}, [&](size_t g, double d, const PowerSum* sums) {
+    out[g] = retained_bound_of(sums[0], sums[1], d, p, q, eta);
+  });
+}
+
+void mean_index_bound(const Groups& groups, double p, double q, double eta, double* mean, double* index,
+                      double* bound) {
   power_sums(groups, {p, 1.0, q}, [&](size_t g, double d, const PowerSum* sums) {
     mean[g] = mean_of(sums[1], d, 1.0);
     index[g] = index_of(sums[0], sums[2], d, p, q, highest_index(d, p, q));
+    bound[g] = retained_bound_of(sums[0], sums[2], d, p, q, eta);
   });
 }
 

@@ -10,8 +10,10 @@ namespace pqi::cpu {
 void power_means(const Groups& groups, const std::vector<double>& exponents, double* out);
 void power_means(const Histogram& histogram, const std::vector<double>& exponents, double* out);
 void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q);
-// The mean magnitude M_1 and the index, from one read.
-void mean_and_index(const Groups& groups, double p, double q, double* mean, double* index);
+// Theorem 2's least number of entries to keep.
+void retained_bound(const Groups& groups, double p, double q, double eta, double* out);
+// The mean magnitude M_1, the index and the bound, from one read.
+void mean_index_bound(const Groups& groups, double p, double q, double eta, double* mean, double* index, double* bound);
 void index_grid(const Groups& groups, const std::vector<double>& p, const std::vector<double>& q, double* out);
 void index_grid(const Histogram& histogram, const std::vector<double>& p, const std::vector<double>& q, double* out);
 

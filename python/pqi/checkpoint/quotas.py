@@ -60,28 +60,27 @@ SCOPES: Mapping[str, Callable[[Sequence[StoredTensor], Amount], list[Group]]] = 
 def _group(tensors: tuple[StoredTensor, ...], amount: Amount) -> Group:
     arrays = [tensor.array() for tensor in tensors]
     x = arrays[0] if len(arrays) == 1 else pqi.pooled(arrays)
-    index = float(pqi.index(x, amount.p, amount.q))
-    if math.isnan(index):
+    bound = float(pqi.retained_bound(x, amount.p, amount.q, eta=amount.eta))
+    if math.isnan(bound):
         _require_finite(tensors)
     count = sum(tensor.count for tensor in tensors)
-    return Group(tensors, count - _pruned(amount, index, count))
+    return Group(tensors, count - _pruned(amount, bound, count))
 
 
 def _units(tensor: StoredTensor, amount: Amount) -> Group:
     axes = tuple(range(1, len(tensor.shape)))
-    indices = np.asarray(pqi.index(tensor.array(), amount.p, amount.q, axis=axes))
-    if np.isnan(indices).any():
+    bounds = np.asarray(pqi.retained_bound(tensor.array(), amount.p, amount.q, eta=amount.eta, axis=axes))
+    if np.isnan(bounds).any():
         _require_finite((tensor,))
     width = tensor.count // tensor.shape[0]
-    pruned = np.fromiter((_pruned(amount, index, width) for index in indices.tolist()), np.int64, indices.size)
+    pruned = np.fromiter((_pruned(amount, bound, width) for bound in bounds.tolist()), np.int64, bounds.size)
     return Group((tensor,), width - pruned)
 
 
-def _pruned(amount: Amount, index: float, count: int) -> int:
+def _pruned(amount: Amount, bound: float, count: int) -> int:
     from pqi.prune.records import GroupStats
 
-    bound = float(pqi.retained_bound_from_index(index, count, amount.p, amount.q, eta=amount.eta))
-    stats = GroupStats(name="", total=count, live=count, zeros=0, index=index, gini=math.nan, bound=bound)
+    stats = GroupStats(name="", total=count, live=count, zeros=0, index=math.nan, gini=math.nan, bound=bound)
     return amount.quota(stats).count
 
 
