@@ -227,7 +227,7 @@ def test_prune_runs_reports_and_says_where(capsys, empty):
     assert "✓ SAP(1, 2), global, seed 0" in errors
     root = empty / "runs" / "digits"
     page = (root / "report.html").read_text()
-    assert len(list((root / "figures").glob("*.png"))) == 6
+    assert len(list((root / "figures").glob("*.png"))) == 7
     lines = [(run.path / "records.jsonl").read_bytes() for run in find_runs(root)]
     assert [line.count(b"\n") for line in lines] == [2, 2]
 

@@ -61,7 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if missing:
         return _complain(f"pqindex {options.command} needs {', '.join(missing)}: pip install 'pqindex[all]'")
     try:
-        return report(options.directory) if options.command == "report" else prune(options)
+        if options.command == "report":
+            return report(options.directory, running_mean=options.running_mean)
+        return prune(options)
     except (ValueError, OSError) as error:
         return _complain(f"pqindex {options.command}: error: {error}")
     except KeyboardInterrupt:
@@ -103,6 +105,11 @@ def build_parser() -> Parser:
         description="Write figures/ and report.html about all runs in a directory, finished or not.",
     )
     reporting.add_argument("directory", type=Path, metavar="DIR", help="directory that holds the runs, or one run")
+    reporting.add_argument(
+        "--running-mean",
+        action="store_true",
+        help="add figures of the accuracy's mean over the iterations so far, which is what the published code plotted",
+    )
     add_checkpoint_commands(commands)
     return parser
 
@@ -159,14 +166,14 @@ def list_runs(configs: Sequence[RunConfig], out: Path) -> int:
     return 0
 
 
-def report(directory: Path) -> int:
+def report(directory: Path, *, running_mean: bool = False) -> int:
     """Write figures and page about the runs in `directory`, and print the tables."""
     from rich.console import Console
 
     from pqi.experiment.report import print_tables, write_report
 
-    written = write_report(directory)
-    print_tables(written.studies, Console())
+    written = write_report(directory, running_mean=running_mean)
+    print_tables(written.sections, Console())
     print(f"report: {written.page}   figures: {written.figures[0].parent}")
     return 0
 

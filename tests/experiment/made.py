@@ -28,9 +28,10 @@ def step(live, pruned, *, clamped=False, ratio=None):
     return StepReport(groups=(group,), pruned=pruned, remaining=live - pruned, total=TOTAL)
 
 
-def records(lives, accuracies, *, clamped=False, loss_of_pruning=0.1):
+def records(lives, accuracies, *, clamped=False, loss_of_pruning=0.1, indices=None):
     """Return one record per entry; the pruned network is worse by `loss_of_pruning`."""
     made = []
+    indices = indices or [0.2] * len(lives)
     for t, (live, accuracy) in enumerate(zip(lives, accuracies, strict=True)):
         last = t == len(lives) - 1
         after = None if last else lives[t + 1]
@@ -38,7 +39,7 @@ def records(lives, accuracies, *, clamped=False, loss_of_pruning=0.1):
             IterationRecord(
                 iteration=t,
                 training={"loss": 0.1},
-                retrained=result(live, accuracy),
+                retrained=result(live, accuracy, index=indices[t]),
                 step=None if after is None else step(live, live - after, clamped=clamped),
                 pruned=None if after is None else result(after, accuracy - loss_of_pruning, index=0.1),
                 reference=None,
@@ -47,7 +48,7 @@ def records(lives, accuracies, *, clamped=False, loss_of_pruning=0.1):
     return tuple(made)
 
 
-def run(lives=(1000, 500, 80), accuracies=(0.98, 0.98, 0.97), *, clamped=False, **settings):
+def run(lives=(1000, 500, 80), accuracies=(0.98, 0.98, 0.97), *, clamped=False, indices=None, **settings):
     """Return a run of a linear classifier that has finished these iterations."""
     config = configuration(iterations=len(lives) - 1, **settings)
-    return Result(config, records(lives, accuracies, clamped=clamped), "python 3")
+    return Result(config, records(lives, accuracies, clamped=clamped, indices=indices), "python 3")

@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -10,11 +11,13 @@ from rich.console import Console
 
 from experiment import made
 from experiment.tiny import configuration
-from pqi.experiment import figures, tables
+from pqi.experiment import tables
 from pqi.experiment.method_spec import MethodSpec
 from pqi.experiment.report import print_tables, render, write_report
 from pqi.experiment.runs import RunDirectory
+from pqi.experiment.sections import sections
 from pqi.experiment.series import studies
+from pqi.experiment.study import execute
 
 
 class Page(HTMLParser):
@@ -55,26 +58,29 @@ def test_the_page_is_self_contained(page):
     parsed = Page(page)
     assert parsed.open == []
     assert parsed.references
-    assert all(reference.startswith("data:") for reference in parsed.references)
+    assert all(reference.startswith(("data:", "#")) for reference in parsed.references)
     assert "http" not in page
     assert "@import" not in page
     assert not re.search(r"url\(", page)
-    assert "<script" not in page
+    scripts = re.findall(r"<script([^>]*)>", page)
+    assert set(scripts[:-1]) == {' type="application/json"'}
+    assert scripts[-1] == "", "the one that shows values"
+    assert not re.search(r"fetch|XMLHttp|import\(", page)
 
 
-def test_embedded_figures_are_pictures_for_light_and_dark_pages(page):
+def test_embedded_figures_are_pictures_for_light_and_dark_pages(page, report):
     pictures = re.findall(r"data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)", page)
-    assert len(pictures) == 2 * len(figures.DRAWINGS)
+    assert len(pictures) == 2 * len(report.figures)
     assert len(set(pictures)) == len(pictures)
     for picture in pictures:
         svg = base64.b64decode(picture)
         assert svg.endswith(b"</svg>\n")
-        assert not re.search(rb'(href|src)="(?!#)', svg)
+        assert not re.search(rb'(href|src)="(?!#|data:)', svg)
 
 
 def test_every_value_of_every_table_is_on_the_page(page, report):
     text = Page(page).text
-    for series in report.studies[0].series:
+    for series in report.sections[0].series:
         for table in (tables.iterations(series), tables.layers(series)):
             assert {cell.value for row in table.rows for cell in row} <= set(text)
 
@@ -88,7 +94,7 @@ def test_settings_seeds_and_versions_are_on_the_page(page):
 
 
 def test_the_clamp_shows(report):
-    clamped = next(series for series in report.studies[0].series if "γ=9" in series.label)
+    clamped = next(series for series in report.sections[0].series if "γ=9" in series.label)
     names = [heading.name for heading in tables.iterations(clamped).headings]
     first = tables.iterations(clamped).rows[0]
     assert first[names.index("groups cut at β (%)")].value == "100"
@@ -98,23 +104,26 @@ def test_the_clamp_shows(report):
 
 def test_figures_are_written_beside_the_page(report):
     names = {path.name for path in report.figures}
-    assert names == {f"digits-linear-global-{one.name}.png" for one in figures.DRAWINGS}
+    shown = ("tradeoff", "accuracy", "remaining", "pqi", "gini", "layers", "heatmap")
+    assert names == {f"digits-linear-global-{name}.png" for name in shown}
     assert all(path.parent == report.page.parent / "figures" for path in report.figures)
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in report.figures)
 
 
 def test_the_same_runs_make_the_same_page(report, page):
-    assert render(report.studies) == page
+    assert render(report.sections) == page
 
 
 def test_labels_are_escaped():
     (study,) = studies([made.run()])
-    hostile = [type(study)("<script>", "a&b", "global", study.series)]
-    assert "<script" not in render(hostile)
+    page = render(sections([study]))
+    name = "<script>alert(1)</script>"
+    hostile = replace(study, dataset=name, model="a&b", series=(replace(study.series[0], label=name),))
+    assert render(sections([hostile])).count("<script") == page.count("<script")
 
 
 def test_a_study_of_one_seed_has_no_spread():
-    text = "".join(Page(render(studies([made.run()]))).text)
+    text = "".join(Page(render(sections(studies([made.run()])))).text)
     assert "Seed 0." in " ".join(text.split())
     assert "±" not in text
 
@@ -123,7 +132,7 @@ def test_terminal_tables_fit_eighty_columns_uncut():
     labels = ("sap:1,2", "sap:0.5,1", "lottery", "one-shot")
     runs = [made.run(method=MethodSpec.parse(text), seed=seed) for text in labels for seed in (0, 1)]
     output = io.StringIO()
-    print_tables(studies(runs), Console(file=output, width=80))
+    print_tables(sections(studies(runs)), Console(file=output, width=80))
     lines = output.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert "…" not in output.getvalue()
@@ -132,6 +141,32 @@ def test_terminal_tables_fit_eighty_columns_uncut():
         == ["Lottery", "Ticket", "98.0", "±", "0.0", "2", "8.0", "97.0", "±", "0.0", "8.0", "97.0", "±", "0.0"]
         for line in lines
     )
+
+
+def test_ablations_scopes_and_findings_are_sections_of_their_own():
+    gammas = [made.run(method=MethodSpec.parse(f"sap:0.5,1,gamma={n}")) for n in (1, 3, 5)]
+    found = sections(studies([*gammas, made.run(scope="layer")]))
+    assert [section.name for section in found] == [
+        "digits-linear-global",
+        "digits-linear-layer",
+        "digits-linear-scopes",
+        "digits-linear-global-gamma-at-p0.5-q1",
+        "digits-linear-retrainings",
+        "digits-linear-turning-points",
+        "digits-linear-lowered",
+    ]
+    methods, _, _, varied, *_ = found
+    assert [series.label for series in methods.series] == ["SAP(½, 1)"]
+    assert [series.label for series in varied.series] == ["SAP(½, 1), γ=3", "SAP(½, 1), γ=5"]
+    assert len(varied.tables[0].rows) == 3
+
+
+def test_the_running_mean_is_drawn_when_asked_for(tmp_path):
+    run = RunDirectory.create(tmp_path, configuration(iterations=0))
+    execute(run.config(), tmp_path, lambda advance: None)
+    names = [path.name for path in write_report(tmp_path, running_mean=True).figures]
+    assert "digits-linear-global-running-mean.png" in names
+    assert "Accuracy, running mean as published" in (tmp_path / "report.html").read_text()
 
 
 def test_nothing_to_report_is_an_error(tmp_path):

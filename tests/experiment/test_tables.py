@@ -16,7 +16,7 @@ def table_of(build, *runs):
 
 def test_iterations_have_one_row_each_and_all_columns():
     headings, rows = table_of(tables.iterations, made.run())
-    assert len(headings) == 1 + len(tables.COLUMNS)
+    assert len(headings) == 1 + len(tables.COLUMNS) + 1
     assert [row[0] for row in rows] == ["0", "1", "2"]
     shown = dict(zip(headings, rows[0], strict=True))
     assert shown["Retrained: left (%)"] == "100.00"
@@ -46,9 +46,21 @@ def test_milestones_say_when_where_and_how_often_beta_decided():
     lottery = made.run((1000, 800, 640), (0.98, 0.9, 0.9), method=MethodSpec.parse("lottery"))
     _, rows = table_of(tables.milestones, made.run(clamped=True), lottery)
     assert rows == [
-        ["SAP(1, 2)", "98.00", "2", "8.00", "97.00", "2", "8.00", "97.00", "2", "8.00", "97.00", "2 of 2"],
-        ["Lottery Ticket", "98.00", "–", "–", "–", "0", "100.00", "98.00", "2", "64.00", "90.00", "0 of 2"],
+        ["SAP(1, 2)", "98.00", "2", "8.00", "97.00", "2", "8.00", "97.00", "2", "8.00", "97.00", "2 of 2", "–", "–"],
+        ["Lottery Ticket", "98.00", "–", "–", "–", "0", "100.00", "98.00", "2", "64.00", "90.00", "0 of 2", "–", "–"],
     ]
+
+
+def test_the_stop_advice_is_told_for_every_seed_and_iteration():
+    turning = {"lives": (1000, 500, 200, 100), "accuracies": (0.9,) * 4}
+    runs = (
+        made.run(**turning, indices=(0.2, 0.1, 0.3, 0.1)),
+        made.run(**turning, indices=(0.2, 0.1, 0.1, 0.1), seed=1),
+    )
+    _, rows = table_of(tables.iterations, *runs)
+    assert [row[-1] for row in rows] == ["r", "r", "1r 1u", "1r 1c"]
+    _, (row,) = table_of(tables.milestones, *runs)
+    assert row[-2:] == ["1, –", "2, –"]
 
 
 def test_brief_milestones():
@@ -60,5 +72,11 @@ def test_brief_milestones():
 def test_groups_span_their_columns():
     (study,) = studies([made.run()])
     table = tables.iterations(study.series[0])
-    assert [name for name, _ in table.groups] == ["", "Retrained", "Pruning step", "Pruned, not yet retrained"]
+    assert [name for name, _ in table.groups] == [
+        "",
+        "Retrained",
+        "Pruning step",
+        "Pruned, not yet retrained",
+        "Advice",
+    ]
     assert sum(span for _, span in table.groups) == len(table.headings)

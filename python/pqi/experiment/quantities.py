@@ -27,6 +27,11 @@ def pruned(record: IterationRecord) -> ModelResult | None:
     return record.pruned
 
 
+def unpruned(record: IterationRecord) -> ModelResult:
+    """Return the results of the weights that the step pruned, before it: under m_t."""
+    return record.unpruned
+
+
 def accuracy(state: State, split: str = "test") -> Quantity:
     """Return the accuracy on a split, in percent."""
     return _quantity(state, lambda result: 100 * result.metrics[split]["accuracy"])
@@ -45,6 +50,11 @@ def remaining(state: State) -> Quantity:
 def index(state: State, pair: tuple[float, float]) -> Quantity:
     """Return the PQ Index of all live weights as one vector at one (p, q) of `PAIRS`."""
     return _quantity(state, lambda result: next(at.index for at in result.indices if (at.p, at.q) == pair))
+
+
+def own_index(record: IterationRecord) -> float:
+    """Return the PQ Index of all live weights of the retrained network at the method's own exponents."""
+    return record.retrained.weights.index
 
 
 def gini(state: State) -> Quantity:
@@ -100,11 +110,7 @@ def share_clamped(record: IterationRecord) -> float:
 
 def accuracy_change(record: IterationRecord) -> float:
     """Return what pruning alone did to the test accuracy, in points: pruned less unpruned weights."""
-    return accuracy(pruned)(record) - accuracy(_unpruned)(record)
-
-
-def _unpruned(record: IterationRecord) -> ModelResult:
-    return record.unpruned
+    return accuracy(pruned)(record) - accuracy(unpruned)(record)
 
 
 def _quantity(state: State, value: Callable[[ModelResult], float]) -> Quantity:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,34 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as TerminalTable
 
-from pqi.experiment import figures, tables
+from pqi.experiment import tables
+from pqi.experiment.figures import Drawing
 from pqi.experiment.runs import find_runs, write_atomically
+from pqi.experiment.sections import Section, sections
 from pqi.experiment.series import Result, Series, Study, studies
 from pqi.experiment.summary import TARGET, TOLERANCE
 from pqi.experiment.theme import DARK, LIGHT
 
+Keep = Callable[[Section, Drawing, bytes], None]
+
 
 @dataclass(frozen=True)
 class Report:
-    """What was written, and the studies that it shows."""
+    """What was written, and what it shows."""
 
     page: Path
     figures: tuple[Path, ...]
-    studies: tuple[Study, ...]
+    sections: tuple[Section, ...]
 
 
-def write_report(root: Path) -> Report:
+def write_report(root: Path, *, running_mean: bool = False) -> Report:
     """Read the runs in `root` and write ``report.html`` and ``figures/`` there.
+
+    Parameters
+    ----------
+    root : pathlib.Path
+    running_mean : bool
+        Whether to add the accuracies' running means over iterations, which is what the published code plotted.
 
     Raises
     ------
@@ -39,24 +49,31 @@ def write_report(root: Path) -> Report:
     ValueError
         If a run's files are damaged, or no run has finished an iteration.
     """
+    found = read_studies(root)
+    shown = sections(found, running_mean=running_mean)
+    folder = root / "figures"
+    folder.mkdir(exist_ok=True)
+    pictures: list[Path] = []
+
+    def keep(section: Section, drawn: Drawing, picture: bytes) -> None:
+        pictures.append(folder / f"{section.name}-{drawn.name}.png")
+        write_atomically(pictures[-1], picture)
+
+    page = root / "report.html"
+    write_atomically(page, render(shown, keep).encode())
+    return Report(page, tuple(pictures), tuple(shown))
+
+
+def read_studies(root: Path) -> list[Study]:
+    """Return the studies in a directory of runs; raises as `write_report`."""
     found = studies([Result.read(run) for run in find_runs(root)])
     if not found:
         raise ValueError(f"runs in {root} must have finished an iteration, got none that has")
-    folder = root / "figures"
-    folder.mkdir(exist_ok=True)
-    pictures = []
-    for study in found:
-        for drawing in figures.DRAWINGS:
-            path = folder / f"{study.name}-{drawing.name}.png"
-            figures.save_png(drawing, study, path)
-            pictures.append(path)
-    page = root / "report.html"
-    write_atomically(page, render(found).encode())
-    return Report(page, tuple(pictures), tuple(found))
+    return found
 
 
-def render(found: Sequence[Study]) -> str:
-    """Return the HTML page about these studies."""
+def render(shown: Sequence[Section], keep: Keep | None = None) -> str:
+    """Return the HTML page with these sections; `keep` is given each figure as a PNG file."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pqi.experiment", "templates"),
         autoescape=True,
@@ -64,22 +81,24 @@ def render(found: Sequence[Study]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template("report.html").render(studies=[_study(study) for study in found])
+    return environment.get_template("report.html").render(sections=[_section(section, keep) for section in shown])
 
 
-def print_tables(found: Sequence[Study], console: Console) -> None:
-    """Print one table of milestones per study."""
-    for study in found:
-        table = tables.brief(study)
-        shown = TerminalTable(box=box.SIMPLE_HEAD, title=_title(study), pad_edge=False)
-        shown.title, shown.title_style, shown.title_justify = _title(study), "bold", "left"
+def print_tables(shown: Sequence[Section], console: Console) -> None:
+    """Print one table of milestones per comparison of methods."""
+    for section in shown:
+        if section.compared is None:
+            continue
+        table = tables.brief(section.compared)
+        printed = TerminalTable(box=box.SIMPLE_HEAD, title=section.title, pad_edge=False)
+        printed.title_style, printed.title_justify = "bold", "left"
         for number, heading in enumerate(table.headings):
             repeated = number > 0 and table.headings[number - 1].group == heading.group
             group = "" if repeated else heading.group
-            shown.add_column(f"{group}\n{heading.name}", justify="right" if number else "left", no_wrap=True)
+            printed.add_column(f"{group}\n{heading.name}", justify="right" if number else "left", no_wrap=True)
         for row in table.rows:
-            shown.add_row(*map(str, row))
-        console.print(shown)
+            printed.add_row(*map(str, row))
+        console.print(printed)
     note = (
         "accuracy: on the test split, %; left: weights remaining, %; "
         f"< {TARGET:g} %: first iteration t with so few left, within {TOLERANCE:g} points of the dense network"
@@ -87,20 +106,29 @@ def print_tables(found: Sequence[Study], console: Console) -> None:
     console.print(note, style="dim")
 
 
-def _study(study: Study) -> dict[str, Any]:
+def _section(section: Section, keep: Keep | None) -> dict[str, Any]:
     return {
-        "title": _title(study),
-        "name": study.name,
-        "milestones": tables.milestones(study),
-        "figures": [_figure(drawing, study) for drawing in figures.DRAWINGS],
-        "series": [_details(series) for series in study.series],
-        "seeds": sorted({seed for series in study.series for seed in series.seeds}),
+        "title": section.title,
+        "name": section.name,
+        "lead": section.lead,
+        "tables": section.tables,
+        "figures": [_figure(section, drawn, keep) for drawn in section.drawings],
+        "series": [_details(series) for series in section.series],
+        "seeds": sorted({seed for series in section.series for seed in series.seeds}),
     }
 
 
-def _figure(drawing: figures.Drawing, study: Study) -> dict[str, str]:
-    light, dark = (base64.b64encode(figures.to_svg(drawing, study, theme)).decode() for theme in (LIGHT, DARK))
-    return {"title": drawing.title, "caption": drawing.caption, "light": light, "dark": dark}
+def _figure(section: Section, drawn: Drawing, keep: Keep | None) -> dict[str, Any]:
+    light, dark = drawn.render(LIGHT, "svg", "png") if keep else drawn.render(LIGHT, "svg"), drawn.render(DARK, "svg")
+    if keep:
+        keep(section, drawn, light.files["png"])
+    return {
+        "title": drawn.title,
+        "caption": drawn.caption,
+        "light": base64.b64encode(light.files["svg"]).decode(),
+        "dark": base64.b64encode(dark.files["svg"]).decode(),
+        "points": light.points,
+    }
 
 
 def _details(series: Series) -> dict[str, Any]:
@@ -119,7 +147,3 @@ def _settings(series: Series) -> list[tuple[str, str]]:
     method, training = plain.pop("method"), plain.pop("training")
     plain["seed"] = ", ".join(map(str, series.seeds))
     return [(name.replace("_", " "), str(value)) for name, value in {**plain, **method, **training}.items()]
-
-
-def _title(study: Study) -> str:
-    return f"{study.model} on {study.dataset}, {study.scope} scope"

@@ -48,6 +48,12 @@ class Series:
 
     label: str
     results: tuple[Result, ...]
+    running: bool = False
+    """Whether curves are means over the iterations so far, as the figures published with the paper were."""
+
+    def averaged(self) -> Series:
+        """Return the series whose curves are running means over iterations."""
+        return replace(self, running=True)
 
     @property
     def config(self) -> RunConfig:
@@ -74,6 +80,8 @@ class Series:
         """Return mean and spread of `quantity` at each finished iteration."""
         records = [result.records[: self.finished] for result in self.results]
         values = np.array([[quantity(record) for record in of_seed] for of_seed in records], dtype=np.float64)
+        if self.running:
+            values = values.cumsum(axis=1) / np.arange(1, values.shape[1] + 1)
         spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1], np.nan)
         return Curve(values.mean(axis=0), spread)
 

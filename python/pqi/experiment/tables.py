@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pqi.experiment import quantities as of
+from pqi.experiment import turns
 from pqi.experiment.quantities import PAIRS, Quantity, pruned, retrained
 from pqi.experiment.series import Series, Study
 from pqi.experiment.summary import TARGET, TOLERANCE, Point, Summary, summarise
@@ -91,6 +92,7 @@ def milestones(study: Study) -> Table:
         *(Heading(f"Smallest within {TOLERANCE:g} points", name) for name in point),
         *(Heading("Last", name) for name in point),
         Heading("Steps", "cut at β"),
+        *(Heading("Stop advice: last t before, by seed", name) for name in ("under-fitting", "collapse")),
     ]
     return Table(tuple(headings), tuple(_milestones(summarise(series)) for series in study.series))
 
@@ -111,8 +113,10 @@ def brief(study: Study) -> Table:
 
 
 def iterations(series: Series) -> Table:
-    """Return one row per iteration with every quantity of `COLUMNS`."""
-    return _by_iteration(series, COLUMNS)
+    """Return one row per iteration with every quantity of `COLUMNS`, and the phase that the stop advice sees."""
+    table = _by_iteration(series, COLUMNS)
+    rows = zip(table.rows, turns.phases(series), strict=True)
+    return Table((*table.headings, Heading("Advice", "phase")), tuple((*row, Cell(phase)) for row, phase in rows))
 
 
 def layers(series: Series) -> Table:
@@ -153,6 +157,8 @@ def _milestones(summary: Summary) -> tuple[Cell, ...]:
         *_point(summary.smallest),
         *_point(summary.last),
         Cell(f"{clamped} of {len(steps)}"),
+        Cell(turns.troughs(summary.series)),
+        Cell(turns.peaks(summary.series)),
     )
 
 

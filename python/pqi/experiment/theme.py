@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,21 @@ class Style:
 
     color: str
     marker: str
+    dash: str = "-"
+    size: float = 4
 
 
-def styles(count: int, theme: Theme) -> list[Style]:
+def styles(count: int, theme: Theme, dashed: Sequence[bool] = ()) -> list[Style]:
     """Return `count` styles; 6 colours and 7 markers in step make the first 42 differ."""
-    return [Style(*style) for style in islice(zip(cycle(theme.series), cycle(MARKERS), strict=False), count)]
+    looks = islice(zip(cycle(theme.series), cycle(MARKERS), strict=False), count)
+    dashes = ["--" if one else "-" for one in dashed] or ["-"] * count
+    return [Style(*look, dash) for look, dash in zip(looks, dashes, strict=True)]
+
+
+def ramp(count: int, theme: Theme, marker: str = "o") -> list[Style]:
+    """Return `count` styles in an order that the eye can follow, from the theme's map."""
+    colors = colormaps[theme.depth](np.linspace(*theme.depth_range, count))
+    return [Style(to_hex(color), marker, size=3) for color in colors]
 
 
 @contextmanager
