@@ -141,6 +141,15 @@ def test_options_override_a_grid_and_choose_among_its_runs():
     assert {(config.iterations, config.training.weight_decay) for config in configs} == {(30, 5e-3)}
 
 
+def test_a_grid_can_be_run_on_another_network_and_data_set():
+    command = "prune --grid paper-fig5 --dataset cifar100 --model cnn --method sap:1,1.6 --seeds 0"
+    (config,) = configurations(options(*command.split()))
+    assert (config.dataset, config.model, config.iterations) == ("cifar100", "cnn", 30)
+    assert config.training.augment
+    (config,) = configurations(options(*command.replace("cifar100 --model cnn", "digits --model mlp").split()))
+    assert (config.dataset, config.model, config.iterations) == ("digits", "mlp", 15)
+
+
 def test_list_shows_the_runs_and_how_far_they_are(capsys, empty):
     arguments = ["prune", "--method", "sap:1,2", "--method", "one-shot", *TINY]
     assert cli.main([*arguments, "--list"]) == 0

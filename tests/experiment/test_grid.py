@@ -38,6 +38,26 @@ def test_the_digits_study_compares_methods_scopes_and_ablations_and_shares_runs(
     assert {"SAP(0.2, 1)", "SAP(1, 1.8)", "SAP(½, 1), η=0.001", "SAP(½, 1), γ=9"} <= labels
 
 
+@pytest.mark.parametrize(
+    ("name", "dataset", "model", "scopes", "methods", "iterations"),
+    [
+        ("paper-fig2", "fashionmnist", "mlp", 1, 4, 30),
+        ("paper-fig3", "cifar10", "resnet18", 1, 4, 15),
+        ("paper-fig4", "cifar10", "cnn", 3, 4, 30),
+        ("paper-fig5", "cifar10", "resnet18", 1, 10, 15),
+        ("paper-fig6", "cifar10", "resnet18", 1, 9, 15),
+        ("paper-heatmap", "cifar10", "resnet18", 1, 4, 15),
+    ],
+)
+def test_the_papers_studies_are_those_of_its_figures(name, dataset, model, scopes, methods, iterations):
+    configs = Grid.load(name).configurations()
+    assert {(config.dataset, config.model, config.iterations) for config in configs} == {(dataset, model, iterations)}
+    assert len({config.scope for config in configs}) == scopes
+    assert len({config.method for config in configs}) == methods
+    assert len(configs) == 4 * scopes * methods
+    assert {config.training.epochs for config in configs} == {200}
+
+
 def test_all_runs_of_a_seed_come_before_those_of_the_next():
     seeds = [config.seed for config in Grid.load(STUDY).configurations()]
     assert seeds == sorted(seeds)

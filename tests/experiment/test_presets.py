@@ -5,7 +5,7 @@ import pytest
 from pqi.experiment import models
 from pqi.experiment.config import Training
 from pqi.experiment.data import DATASETS
-from pqi.experiment.presets import METHODS, MODELS, PRESETS, in_families
+from pqi.experiment.presets import METHODS, MODELS, PRESETS, in_families, related
 
 
 def test_presets_name_what_exists():
@@ -35,6 +35,27 @@ def test_every_data_set_and_model_of_the_paper_has_its_preset(dataset, model):
     assert preset.iterations == (30 if model in ("linear", "mlp", "cnn") else 15)
     batch = 500 if dataset == "tinyimagenet" else 250
     assert preset.training == Training(batch=batch, augment=dataset != "fashionmnist")
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "found"),
+    [
+        ("digits", {}, "digits"),
+        ("digits", {"model": "cnn"}, "digits"),
+        ("digits", {"dataset": "cifar10"}, "paper-cifar10-linear"),
+        ("digits", {"dataset": "cifar100", "model": "cnn"}, "paper-cifar100-cnn"),
+        ("paper-cifar10-resnet18", {"model": "cnn"}, "paper-cifar10-cnn"),
+        ("paper-cifar10-resnet18", {"dataset": "digits"}, "digits"),
+    ],
+)
+def test_related_presets_have_the_data_set_and_the_network_asked_for(name, asked, found):
+    assert related(name, **asked) == found
+
+
+@pytest.mark.parametrize("asked", [{"dataset": "imagenet"}, {"model": "vgg"}])
+def test_presets_that_there_are_not_are_refused(asked):
+    with pytest.raises(ValueError, match="a network on a data set must have a preset, got"):
+        related("digits", **asked)
 
 
 def test_four_methods_are_compared():

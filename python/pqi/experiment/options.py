@@ -15,7 +15,7 @@ from pqi.experiment.config import COMPATS, DEVICES, SCOPES, STOPS, RunConfig, Tr
 from pqi.experiment.grid import Grid, Part, grid_names
 from pqi.experiment.launch import Launch
 from pqi.experiment.method_spec import MethodSpec
-from pqi.experiment.presets import METHODS, MODELS, PRESETS, in_families
+from pqi.experiment.presets import DATASETS, METHODS, MODELS, PRESETS, in_families, related
 
 NUMBER = "N"
 PRESET = "digits"
@@ -36,17 +36,25 @@ def grid_of(options: argparse.Namespace) -> Grid:
     """
     methods, scopes = tuple(options.method or ()), tuple(options.scope or ())
     if options.grid is None:
-        seeds = tuple(options.default_seeds) or PRESETS[options.preset or PRESET].seeds
+        seeds = tuple(options.default_seeds) or PRESETS[_preset(options, PRESET)].seeds
         grid = Grid(PRESET, seeds=seeds, parts=(Part(methods or METHODS, scopes or ("global",)),))
     else:
         grid = Grid.load(options.grid).only(methods=methods, scopes=scopes)
-    given = {name: getattr(options, name) for name in ("preset", "model", "iterations", "seeds")}
+    given = {name: getattr(options, name) for name in ("model", "iterations", "seeds")}
     return dataclasses.replace(
         grid,
+        preset=_preset(options, grid.preset),
         **_not_none(given),
         training={**grid.training, **_not_none(_values(options, [item.name for item in dataclasses.fields(Training)]))},
         others={**grid.others, **_processes(), **_not_none(_values(options, OTHERS))},
     )
+
+
+def _preset(options: argparse.Namespace, start: str) -> str:
+    """Return the preset that was named, or the one like `start` for the data set and the network asked for."""
+    if options.preset and not options.dataset:
+        return str(options.preset)
+    return related(options.preset or start, dataset=options.dataset, model=options.model)
 
 
 def configurations(options: argparse.Namespace) -> list[RunConfig]:
@@ -97,6 +105,7 @@ def _add_what(what: Any, seeds: str) -> None:
         metavar="PRESET",
         help=f"data set and settings: {PRESET} (default), or the paper's: paper-DATASET-MODEL, as in paper-cifar10-cnn",
     )
+    what.add_argument("--dataset", choices=DATASETS, help="go from the preset to its like for this data set")
     what.add_argument(
         "--model", choices=MODELS, help=f"network (default {PRESETS[PRESET].model}; the paper's presets have theirs)"
     )

@@ -57,8 +57,32 @@ PRESETS: Mapping[str, Preset] = {
     },
 }
 
+DATASETS = tuple(dict.fromkeys(preset.dataset for preset in PRESETS.values()))
+"""Data sets that there are presets for."""
+
 METHODS = tuple(map(MethodSpec.parse, ("sap:0.5,1", "sap:1,2", "lottery", "one-shot")))
 """The methods that the paper compares in its Figures 2 to 4."""
+
+
+def related(name: str, *, dataset: str | None = None, model: str | None = None) -> str:
+    """Return the preset like `name` for this data set and network: `name` itself where it has them.
+
+    Examples
+    --------
+    >>> related("paper-cifar10-resnet18", model="cnn")
+    'paper-cifar10-cnn'
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    asked = dataset or PRESETS[name].dataset
+    for other in (name, *PRESETS):
+        preset = PRESETS[other]
+        if preset.dataset == asked and (model is None or model in preset.models):
+            return other
+    raise ValueError(f"a network on a data set must have a preset, got {model!r} on {asked!r}")
 
 
 def in_families(setting: str) -> str:
