@@ -1,18 +1,21 @@
 """A run gets its device and its threads, and gives them back."""
 
+import os
+
 import pytest
 import torch
 
 import pqi
 from experiment.tiny import configuration
+from pqi.experiment import place
 from pqi.experiment.place import placed
 
 
 def test_threads_are_held_and_given_back():
     torch.set_num_threads(2)
-    with placed(configuration(threads=3), workers=4) as place:
+    with placed(configuration(threads=3), workers=4) as found:
         assert (torch.get_num_threads(), pqi.info()["num_threads"]) == (3, 3)
-        assert (place.device, place.workers, place.world.size) == (torch.device("cpu"), 4, 1)
+        assert (found.device, found.workers, found.world.size) == (torch.device("cpu"), 4, 1)
     assert torch.get_num_threads() == 2
 
 
@@ -23,7 +26,18 @@ def test_a_device_that_is_not_there_is_refused(monkeypatch):
         placed(configuration(device="cuda"), workers=0),
     ):
         pass
-    assert not torch.backends.cudnn.deterministic
+
+
+def test_cuda_is_asked_for_deterministic_algorithms(monkeypatch):
+    monkeypatch.setattr(place, "device_of", lambda kind: torch.device(kind, 1))
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    before = torch.backends.cudnn.deterministic
+    with placed(configuration(device="cuda"), workers=0) as found:
+        assert found.device == torch.device("cuda", 1)
+        assert torch.backends.cudnn.deterministic
+        assert not torch.backends.cudnn.benchmark
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert torch.backends.cudnn.deterministic == before
 
 
 def test_another_number_of_processes_is_refused():

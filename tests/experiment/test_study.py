@@ -8,9 +8,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from experiment import original
 from experiment.tiny import TRAINING, configuration
 from pqi.experiment import study, train
+from pqi.experiment.config import Training
 from pqi.experiment.method_spec import MethodSpec
+from pqi.experiment.resources import Resources
 from pqi.experiment.runs import RunDirectory
 from pqi.experiment.study import Advance, execute, execute_all
 
@@ -96,6 +99,21 @@ def test_a_run_stopped_after_every_iteration_ends_as_if_it_had_not_been(uninterr
         assert len(RunDirectory(tmp_path / ONE_SHOT.name).records()) == before + 1
     execute(ONE_SHOT, tmp_path, ignore)
     assert outcome(tmp_path, ONE_SHOT) == uninterrupted
+
+
+def test_an_augmented_run_loaded_by_workers_resumes_bit_for_bit(tmp_path, monkeypatch):
+    folder = original.cifar10(tmp_path / "files", train=12)
+    training = Training(epochs=2, batch=20, augment=True)
+    config = configuration(dataset="cifar10", model="cnn", training=training)
+    execute(config, tmp_path / "whole", ignore, Resources(folder))
+    for call in (3, 11):  # steps of the first and the second training
+        with monkeypatch.context() as patched:
+            killed_at(patched, train, "clip_grad_norm_", call)
+            with pytest.raises(KilledError):
+                execute(config, tmp_path / "killed", ignore, Resources(folder, workers=2))
+        torch.rand(3)
+    execute(config, tmp_path / "killed", ignore, Resources(folder, workers=1))
+    assert outcome(tmp_path / "killed", config) == outcome(tmp_path / "whole", config)
 
 
 def test_a_finished_run_is_not_repeated(tmp_path, monkeypatch):

@@ -161,3 +161,19 @@ def test_a_last_batch_of_one_image_does_not_stop_batch_normalisation():
     settings = Training(epochs=1, batch=20)
     metrics = Trainer(Dataset(split, split, split, 3), settings, seed=0)(model, Pruner(model), 0)
     assert math.isfinite(metrics["loss"])
+
+
+def test_scaled_gradients_are_masked_and_clipped_at_their_own_size():
+    """Float16 takes nearly the steps of float32: its gradients, 65,536 times as large, are scaled back first."""
+    data, settings = coloured(), Training(epochs=3, batch=20, lr=0.05, clip=0.1)
+    weights = {}
+    for amp in ("off", "fp16"):
+        model = models.build("linear", data.input_shape, data.classes, seed=0)
+        pruner = Pruner(model, amount=Fraction(0.5))
+        pruner.step()
+        start = model.get_parameter("classifier.weight").detach().clone()
+        Trainer(data, replace(settings, amp=amp), seed=0)(model, pruner, 0)
+        assert pruner.revived() == {}
+        weights[amp] = model.get_parameter("classifier.weight").detach() - start
+    assert weights["off"].norm() > 0.05
+    assert (weights["off"] - weights["fp16"]).norm() < 0.02 * weights["off"].norm()

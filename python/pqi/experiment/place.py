@@ -11,9 +11,8 @@ import torch
 
 import pqi
 from pqi.experiment.config import RunConfig
+from pqi.experiment.device import CPU, device_of
 from pqi.experiment.world import World
-
-CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,9 @@ def placed(config: RunConfig, workers: int) -> Iterator[Place]:
     world = World.current()
     if config.processes != world.size:
         raise ValueError(f"processes must be {config.processes} as configured, got {world.size} (see torchrun)")
-    with _threads(config.threads), _deterministic(config.device):
-        yield Place(_device(config.device), workers, world)
-
-
-def _device(kind: str) -> torch.device:
-    if kind == "cpu":
-        return CPU
-    if not torch.cuda.is_available():
-        raise ValueError("device must be one that torch can reach, got cuda")
-    return torch.device("cuda", torch.cuda.current_device())
+    device = device_of(config.device)
+    with _threads(config.threads), _deterministic(device):
+        yield Place(device, workers, world)
 
 
 @contextmanager
@@ -64,9 +56,9 @@ def _threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def _deterministic(kind: str) -> Iterator[None]:
+def _deterministic(device: torch.device) -> Iterator[None]:
     """Ask CUDA's libraries for algorithms that give the same bits every time; a CPU's do so anyway."""
-    if kind == "cpu":
+    if device.type == "cpu":
         yield
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from pqi.experiment.device import device_of
 from pqi.experiment.launch import Launch
 from pqi.prune import IterationRecord, LoopState, Storage
 
@@ -80,12 +81,18 @@ class World:
 
 @contextmanager
 def joined(launch: Launch, device: str) -> Iterator[World]:
-    """Join the processes of a launch for as long as the context lasts."""
+    """Join the processes of a launch for as long as the context lasts.
+
+    Raises
+    ------
+    ValueError
+        If there is no device for this process.
+    """
     if launch.size == 1:
         yield World()
         return
     if device == "cuda":
-        torch.cuda.set_device(launch.local_rank)
+        torch.cuda.set_device(device_of(device, launch.local_rank))
     distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     try:
         yield World.current()

@@ -93,8 +93,10 @@ def _annotated(annotations: Path, classes: dict[str, int]) -> list[tuple[Path, i
 
 def _decoded(files: Sequence[tuple[Path, int]]) -> Images:
     pixels = np.empty((len(files), 3, SIDE, SIDE), np.uint8)
-    for place, (path, _) in zip(pixels, files, strict=True):
-        place[:] = read_jpeg(path).transpose(2, 0, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata, and of sizes, which are checked
+        for place, (path, _) in zip(pixels, files, strict=True):
+            place[:] = read_jpeg(path).transpose(2, 0, 1)
     return Images(pixels, np.array([label for _, label in files], np.int64))
 
 
@@ -111,14 +113,12 @@ def read_jpeg(path: Path) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     content = read_bounded(path, LARGEST_IMAGE)
-    broken = (Image.DecompressionBombError, Warning, OSError, SyntaxError, LookupError, struct.error)
+    broken = (Image.DecompressionBombError, OSError, SyntaxError, LookupError, TypeError, struct.error)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # of sizes, metadata and truncation alike
-            image = Image.open(io.BytesIO(content), formats=["JPEG"])
-            if image.size != (SIDE, SIDE):
-                return refuse(path, f"must have {SIDE} x {SIDE} pixels, got {image.size[0]} x {image.size[1]}")
-            return np.asarray(image.convert("RGB"))
+        image = Image.open(io.BytesIO(content), formats=["JPEG"])
+        if image.size != (SIDE, SIDE):
+            return refuse(path, f"must have {SIDE} x {SIDE} pixels, got {image.size[0]} x {image.size[1]}")
+        return np.asarray(image.convert("RGB"))
     except UnidentifiedImageError:
         return refuse(path, "must be a JPEG image")
     except broken as error:
