@@ -25,6 +25,7 @@ def test_has_the_bits_of_the_functions(dtype: Any) -> None:
     summary = pqi.summary(x)
     assert (h.live, h.zeros, h.max, h.mean) == (x.size, summary.zeros, summary.max, summary.mean)
     assert h.gini() == pqi.gini(x)
+    assert h.retained_bound(0.7, 1.5, eta=0.1) == pqi.retained_bound(x, 0.7, 1.5, eta=0.1)
     exponents = [0.3, 0.5, 1, 1.7, 2]
     np.testing.assert_array_equal(h.power_means(exponents), pqi.power_means(x, exponents))
     np.testing.assert_array_equal(h.index_grid([0.3, 0.5, 1], [1, 2]), pqi.index_grid(x, [0.3, 0.5, 1], [1, 2]))

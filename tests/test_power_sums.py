@@ -58,6 +58,7 @@ def test_what_follows_has_the_bits_of_the_functions() -> None:
     for p, q in ((0.5, 1.0), (1.0, 2.0), (0.1, 5.0)):
         sums = sums_of(np.split(x, [77, 30_000]), [p, q])
         assert bits(sums.index(p, q)) == bits(float(pqi.index(x, p, q)))
+        assert bits(sums.retained_bound(p, q, eta=0.01)) == bits(float(pqi.retained_bound(x, p, q, eta=0.01)))
         assert bits(sums.norms(p, q)) == bits(np.array(pqi.norms(x, p, q)))
     assert sums.exponents == (0.1, 5.0)
 

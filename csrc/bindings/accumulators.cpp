@@ -164,7 +164,8 @@ void bind_accumulators(py::module_& m) {
       .def_property_readonly("exponents", [](const cpu::PowerSums& sums) { return sums.state().exponents; })
       .def("power_means", &means_of)
       .def("norm", &cpu::PowerSums::norm, py::arg("r"))
-      .def("index", &cpu::PowerSums::index, py::arg("p"), py::arg("q"));
+      .def("index", &cpu::PowerSums::index, py::arg("p"), py::arg("q"))
+      .def("retained_bound", &cpu::PowerSums::retained_bound, py::arg("p"), py::arg("q"), py::arg("eta"));
 }
 
 }  // namespace pqi

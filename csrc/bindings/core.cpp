@@ -178,6 +178,10 @@ Doubles histogram_index_grid(int dtype, const GivenIntegers& counts, const std::
   return out;
 }
 
+double histogram_retained_bound(int dtype, const GivenIntegers& counts, double p, double q, double eta) {
+  return cpu::retained_bound(histogram_from(dtype, counts), p, q, eta);
+}
+
 double histogram_gini(int dtype, const GivenIntegers& counts) { return cpu::gini(histogram_from(dtype, counts)); }
 
 py::tuple histogram_extent(int dtype, const GivenIntegers& counts) {
@@ -237,6 +241,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("histogram", &histogram, arrays, masks);
   m.def("histogram_power_means", &histogram_power_means, dtype, counts, py::arg("exponents"));
   m.def("histogram_index_grid", &histogram_index_grid, dtype, counts, py::arg("p"), py::arg("q"));
+  m.def("histogram_retained_bound", &histogram_retained_bound, dtype, counts, p, q, eta);
   m.def("histogram_gini", &histogram_gini, dtype, counts);
   m.def("histogram_extent", &histogram_extent, dtype, counts);
   m.def("histogram_topk_threshold", &histogram_topk_threshold, dtype, counts, py::arg("k"));

@@ -99,6 +99,11 @@ class Histogram(Accumulator):
         rows, columns = _check.exponents("p", p), _check.exponents("q", q)
         return _core.histogram_index_grid(self._dtype, self._counts, rows, columns)
 
+    def retained_bound(self, p: float = 0.5, q: float = 1.0, *, eta: float = 0.0) -> float:
+        """PQI-bound, as `pqi.retained_bound` of the vector."""
+        p, q = _check.exponent_pair(p, q)
+        return _core.histogram_retained_bound(self._dtype, self._counts, p, q, _check.eta(eta))
+
     def gini(self) -> float:
         """Gini index, as `pqi.gini` of the vector."""
         return _core.histogram_gini(self._dtype, self._counts)
@@ -129,9 +134,9 @@ def histogram(x: Any, *, where: Any = None) -> Histogram:
     Returns
     -------
     Histogram
-        With ``live``, ``zeros``, ``max``, ``mean``, ``power_means(exponents)``, ``index_grid(p, q)``, ``gini()``,
-        ``topk_threshold(k)``, ``above(magnitude)`` and ``+``. From 2^20 entries on the measures have the same bits as
-        the functions of those names.
+        With ``live``, ``zeros``, ``max``, ``mean``, ``power_means(exponents)``, ``index_grid(p, q)``,
+        ``retained_bound(p, q, eta=0)``, ``gini()``, ``topk_threshold(k)``, ``above(magnitude)`` and ``+``. From 2^20
+        entries on the measures have the same bits as the functions of those names.
 
     Raises
     ------

@@ -105,6 +105,10 @@ class PowerSums(Accumulator):
         """PQ Index, as `pqi.index` of the vector; p and q must be among the exponents."""
         return self._sums.index(*self._pair(p, q))
 
+    def retained_bound(self, p: float = 0.5, q: float = 1.0, *, eta: float = 0.0) -> float:
+        """PQI-bound, as `pqi.retained_bound` of the vector; p and q must be among the exponents."""
+        return self._sums.retained_bound(*self._pair(p, q), _check.eta(eta))
+
     def _pair(self, p: float, q: float) -> tuple[float, float]:
         p, q = _check.exponent_pair(p, q)
         _check.summed("p", p, self.exponents)

@@ -103,6 +103,27 @@ def test_masks_are_those_made_in_memory(
         assert found.nonzero == int((written[found.tensor.name].double() != 0).sum())
 
 
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("amount", [SAP(), Fraction("1/3"), Fraction("0.999"), Fraction(0)], ids=str)
+@pytest.mark.parametrize("dtype", ["bfloat16", "int8"])
+def test_large_tensors_of_narrow_types(dtype: str, amount: Any, scope: str, tmp_path: Path) -> None:
+    """Their counts and thresholds come from histograms; ties are cut within one of them."""
+    generator = torch.Generator().manual_seed(1)
+    values = [torch.randn(shape, generator=generator) * 9 for shape in ((1100, 1000), (40, 30), (1024, 1030))]
+    tensors = {f"w{i}": x.to(getattr(torch, dtype)) for i, x in enumerate(values)}
+    library.save_file(tensors, tmp_path / "m")
+    report = mask_checkpoint(open_checkpoint(tmp_path / "m"), tmp_path / "out", amount, scope=scope, compress=False)
+    kept = {found.tensor.name: found.kept for found in report.tensors}
+    for names in [list(kept)] if scope == "global" else [[name] for name in kept]:
+        whole = pqi.pooled([tensors[name] for name in names])
+        assert [sum(kept[name] for name in names)] == counts(whole, amount)
+    written, masks = library.load_file(tmp_path / "out"), expected(tensors, list(kept), scope, kept)
+    for found in report.tensors:
+        name = found.tensor.name
+        assert torch.equal(bits(written[name]), bits(tensors[name]) * masks[name])
+        assert found.nonzero == int((written[name] != 0).sum())
+
+
 def test_everything_but_the_weights_stays(tmp_path: Path) -> None:
     source = put(tmp_path, "m.safetensors", weights(w=np.arange(1, 7, dtype=np.float32).reshape(2, 3)))
     report = mask_checkpoint(open_checkpoint(source), tmp_path / "out", Fraction(0.5))

@@ -155,6 +155,11 @@ void retained_bound(const Groups& groups, double p, double q, double eta, double
   });
 }
 
+double retained_bound(const Histogram& histogram, double p, double q, double eta) {
+  const std::vector<PowerSum> sums = power_sums(histogram, {p, q});
+  return retained_bound_of(sums[0], sums[1], double(histogram.live()), p, q, eta);
+}
+
 void mean_index_bound(const Groups& groups, double p, double q, double eta, double* mean, double* index,
                       double* bound) {
   power_sums(groups, {p, 1.0, q}, [&](size_t g, double d, const PowerSum* sums) {

@@ -12,6 +12,7 @@ void power_means(const Histogram& histogram, const std::vector<double>& exponent
 void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q);
 // Theorem 2's least number of entries to keep.
 void retained_bound(const Groups& groups, double p, double q, double eta, double* out);
+double retained_bound(const Histogram& histogram, double p, double q, double eta);
 // The mean magnitude M_1, the index and the bound, from one read.
 void mean_index_bound(const Groups& groups, double p, double q, double eta, double* mean, double* index, double* bound);
 void index_grid(const Groups& groups, const std::vector<double>& p, const std::vector<double>& q, double* out);

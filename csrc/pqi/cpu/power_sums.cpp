@@ -133,4 +133,9 @@ double PowerSums::index(double p, double q) const {
   return index_of(sum_of(total, p), sum_of(total, q), d, p, q, highest_index(d, p, q));
 }
 
+double PowerSums::retained_bound(double p, double q, double eta) const {
+  const std::vector<PowerSum> total = sums();
+  return retained_bound_of(sum_of(total, p), sum_of(total, q), double(state_.live), p, q, eta);
+}
+
 }  // namespace pqi::cpu

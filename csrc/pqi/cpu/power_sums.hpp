@@ -38,6 +38,7 @@ class PowerSums {
   void power_means(double* out) const;
   double norm(double r) const;             // r must be one of the exponents,
   double index(double p, double q) const;  // as must p and q
+  double retained_bound(double p, double q, double eta) const;
 
  private:
   template <class T>

@@ -1,10 +1,11 @@
 """Pruning by streaming: chunk by chunk from the mapped source to the output, exact counts, many threads.
 
-Memory is that of a few chunks a thread; of one tensor where its elements are not in row-major order.
+Memory is that of a chunk or two a thread; of one tensor where its elements are not in row-major order.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pqi.checkpoint.magnitude import Bits, Cut, cut, keys
 from pqi.checkpoint.quotas import Group
 from pqi.checkpoint.stored import StoredTensor
 
-CHUNK = 1 << 20
+CHUNK = 1 << 18
 """Elements handled at a time."""
 
 Write = Callable[[StoredTensor, int, Bits], None]
@@ -57,9 +58,26 @@ def prune_group(group: Group, write: Write, pool: Executor) -> list[Pruned]:
     count = sum(tensor.count for tensor in group.tensors)
     if group.kept in (0, count):
         return [_keep(tensor, write, pool, whole=group.kept > 0) for tensor in group.tensors]
+    if group.threshold is not None:
+        return _prune_counted(group, group.kept, group.threshold, write, pool)
     arrays = [tensor.array() for tensor in group.tensors]
     threshold = float(pqi.topk_threshold(arrays[0] if len(arrays) == 1 else pqi.pooled(arrays), group.kept))
     return _prune_above(group.tensors, group.kept, threshold, write, pool)
+
+
+class _Buffers(threading.local):
+    """A thread's memory for intermediate results: a fresh page costs more than the work on it."""
+
+    memory = np.empty(0, np.uint8)
+
+    def like(self, bits: Bits) -> Bits:
+        """Return uninitialised memory for as many integers; what was returned before is overwritten."""
+        if self.memory.size < bits.nbytes:
+            self.memory = np.empty(bits.nbytes, np.uint8)
+        return self.memory[: bits.nbytes].view(bits.dtype)
+
+
+_buffers = _Buffers()
 
 
 def _chunks(tensor: StoredTensor) -> Iterator[slice]:
@@ -78,6 +96,32 @@ def _keep(tensor: StoredTensor, write: Write, pool: Executor, *, whole: bool) ->
     return Pruned(tensor, tensor.count if whole else 0, nonzero)
 
 
+def _prune_counted(group: Group, kept: int, threshold: float, write: Write, pool: Executor) -> list[Pruned]:
+    """Prune tensors of which tallies say how many elements lie above and on the threshold; one is searched for ties."""
+    where, pruned = cut(group.tensors[0].element, threshold), []
+    found = [tally.above(where) for tally in group.tallies]
+    left = kept - sum(above for above, _ in found)
+    for tensor, (above, equal) in zip(group.tensors, found, strict=True):
+        ties = min(left, equal)
+        left -= ties
+        if 0 < ties < equal:
+            pruned += _prune_above([tensor], above + ties, threshold, write, pool)
+            continue
+        _write_cleared(tensor, where, write, pool, keep_ties=ties > 0)
+        pruned.append(Pruned(tensor, above + ties, above + (ties if threshold > 0 else 0)))
+    return pruned
+
+
+def _write_cleared(tensor: StoredTensor, where: Cut, write: Write, pool: Executor, *, keep_ties: bool) -> None:
+    bits = bits_of(tensor)
+
+    def work(chunk: slice) -> None:
+        write(tensor, chunk.start, _cleared(bits[chunk], tensor, where, int(keep_ties), 1))
+
+    for _ in pool.map(work, _chunks(tensor)):
+        pass
+
+
 def _prune_above(
     tensors: Sequence[StoredTensor], kept: int, threshold: float, write: Write, pool: Executor
 ) -> list[Pruned]:
@@ -87,7 +131,7 @@ def _prune_above(
 
     def count(source: tuple[StoredTensor, Bits, slice]) -> tuple[int, int]:
         tensor, bits, chunk = source
-        where, found = cuts[tensor.element], keys(bits[chunk], tensor.element)
+        where, found = cuts[tensor.element], keys(bits[chunk], tensor.element, _buffers.like(bits[chunk]))
         above = int(np.count_nonzero(found >= where.above))
         return above, int(np.count_nonzero(found >= where.at)) - above
 
@@ -111,13 +155,15 @@ def _prune_above(
 
 
 def _cleared(bits: Bits, tensor: StoredTensor, where: Cut, ties: int, equal: int) -> Bits:
-    found, least = keys(bits, tensor.element), where.at if ties == equal else where.above
+    """Return elements with those below the cut, and all but the first `ties` on it, zero; in this thread's buffer."""
+    buffer = _buffers.like(bits)
+    found, least = keys(bits, tensor.element, buffer), where.at if ties == equal else where.above
     if tensor.element.is_floating and (ties in (0, equal)) and least > 0:
-        return bits & _ones_from(found, least)
+        return np.bitwise_and(bits, _ones_from(found, least), out=buffer)
     keep = found >= least
     if 0 < ties < equal:
         keep[np.flatnonzero(found == where.at)[:ties]] = True
-    return bits * keep
+    return np.multiply(bits, keep, out=buffer)
 
 
 def _ones_from(found: Bits, least: int) -> Bits:

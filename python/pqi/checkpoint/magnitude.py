@@ -27,14 +27,18 @@ class Cut:
     """The least key whose magnitude is not below it; equal to `above` where none equals it."""
 
 
-def keys(bits: Bits, element: ElementType) -> Bits:
-    """Return the magnitudes of elements, given by their bits as unsigned integers, as integers of the same order."""
+def keys(bits: Bits, element: ElementType, out: Bits | None = None) -> Bits:
+    """Return the magnitudes of elements, given by their bits as unsigned integers, as integers of the same order.
+
+    They are written to `out` unless they are the bits themselves.
+    """
     if element.code == UNSIGNED:
         return bits
     if element.code == INTEGER:
-        magnitudes: Bits = np.abs(bits.view(f"i{element.itemsize}")).view(bits.dtype)
+        signed = f"i{element.itemsize}"
+        magnitudes: Bits = np.abs(bits.view(signed), out=None if out is None else out.view(signed)).view(bits.dtype)
     else:
-        magnitudes = bits & bits.dtype.type((1 << (element.bits - 1)) - 1)
+        magnitudes = np.bitwise_and(bits, bits.dtype.type((1 << (element.bits - 1)) - 1), out=out)
     return magnitudes
 
 

@@ -6,7 +6,7 @@ import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from pqi.checkpoint.element import ElementType
 from pqi.checkpoint.stored import StoredTensor
 
 Pair = tuple[float, float]
+Counted = TypeVar("Counted", Histogram, GiniSketch)
 
 DEFAULT_PAIRS: tuple[Pair, ...] = ((0.5, 1.0), (1.0, 2.0))
 DEFAULT_TOL = 1e-6
@@ -106,8 +107,9 @@ class Vector:
         self._settings = settings
         self._tensors: list[StoredTensor] = []
         self._parts: list[Measures] = []
-        self._counted: dict[str, Histogram] = {}
-        self._sketched: dict[str, GiniSketch] = {}
+        self._known: set[str] = set()  # tensors that these sums hold
+        self._histograms: dict[ElementType, Histogram] = {}
+        self._sketches: dict[ElementType, GiniSketch] = {}
 
     @property
     def tensors(self) -> Sequence[StoredTensor]:
@@ -120,31 +122,38 @@ class Vector:
         self._tensors.append(tensor)
         self._parts.append(found)
         if isinstance(counted, Histogram):
-            self._counted[tensor.name] = counted
+            self._keep(self._histograms, tensor, counted)
         if isinstance(counted, GiniSketch):
-            self._sketched[tensor.name] = counted
+            self._keep(self._sketches, tensor, counted)
         return found
+
+    def _keep(self, sums: dict[ElementType, Counted], tensor: StoredTensor, counted: Counted) -> None:
+        before = sums.get(tensor.element)
+        sums[tensor.element] = counted if before is None else before + counted
+        self._known.add(tensor.name)
 
     def measure(self) -> Measures | None:
         """Measure the vector; None if it is empty."""
         if len(self._tensors) < 2:
             return self._parts[0] if self._parts else None
         count = sum(tensor.count for tensor in self._tensors)
-        if len({tensor.element for tensor in self._tensors}) == 1 and _is_counted(self._tensors[0].element, count):
+        if len({tensor.element for tensor in self._tensors}) == 1 and is_counted(self._tensors[0].element, count):
             return _from_histogram(self._histogram(), self._settings)
         return self._read_anew(count)
 
     def _histogram(self) -> Histogram:
-        rest = [tensor.array() for tensor in self._tensors if tensor.name not in self._counted]
-        histograms = [*self._counted.values(), *([pqi.histogram(pqi.pooled(rest))] if rest else [])]
+        rest = [tensor.array() for tensor in self._tensors if tensor.name not in self._known]
+        histograms = [*self._histograms.values(), *([pqi.histogram(pqi.pooled(rest))] if rest else [])]
         return functools.reduce(operator.add, histograms)
 
     def _sketch(self) -> GiniSketch:
+        tol = self._settings.tol
         if len({tensor.element.bits > 32 for tensor in self._tensors}) == 2:  # floats of 64 bits have other buckets
-            return pqi.gini_sketch(pqi.pooled([tensor.array() for tensor in self._tensors]), tol=self._settings.tol)
-        rest = (tensor.array() for tensor in self._tensors if tensor.name not in self._sketched)
-        more = (pqi.gini_sketch(x, tol=self._settings.tol) for x in rest)
-        return functools.reduce(operator.add, (*self._sketched.values(), *more))
+            return pqi.gini_sketch(pqi.pooled([tensor.array() for tensor in self._tensors]), tol=tol)
+        sketched = {tensor.name for tensor in self._tensors if tensor.element in self._sketches} & self._known
+        rest = (tensor.array() for tensor in self._tensors if tensor.name not in sketched)
+        more = (pqi.gini_sketch(x, tol=tol) for x in rest)
+        return functools.reduce(operator.add, (*self._sketches.values(), *more))
 
     def _read_anew(self, count: int) -> Measures:
         x = pqi.pooled([tensor.array() for tensor in self._tensors])
@@ -165,7 +174,7 @@ def measure(tensor: StoredTensor, settings: Settings) -> Measures:
 
 def _measure(tensor: StoredTensor, settings: Settings) -> tuple[Measures, Histogram | GiniSketch | None]:
     x = tensor.array()
-    if _is_counted(tensor.element, tensor.count):
+    if is_counted(tensor.element, tensor.count):
         histogram = pqi.histogram(x)
         return _from_histogram(histogram, settings), histogram
     (p, q), *others = settings.pairs
@@ -209,7 +218,8 @@ def _from_histogram(histogram: Histogram, settings: Settings) -> Measures:
     )
 
 
-def _is_counted(element: ElementType, count: int) -> bool:
+def is_counted(element: ElementType, count: int) -> bool:
+    """Whether the measures of so many entries of a type are those of their histogram."""
     return element.itemsize <= 2 and count >= COUNTED_FROM
 
 

@@ -11,7 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pqi
+from pqi.checkpoint.measure import is_counted
 from pqi.checkpoint.stored import StoredTensor, shown
+from pqi.checkpoint.tally import Tally
+from pqi.checkpoint.tally import count as tally
 
 if TYPE_CHECKING:
     from pqi.prune.amount import Amount
@@ -28,6 +31,9 @@ class Group:
 
     tensors: tuple[StoredTensor, ...]
     kept: int | Counts
+    threshold: float | None = None
+    """The least magnitude that stays, where it is known already, and with it what each tensor has above."""
+    tallies: tuple[Tally, ...] = ()
 
     @property
     def pruned(self) -> int:
@@ -58,13 +64,21 @@ SCOPES: Mapping[str, Callable[[Sequence[StoredTensor], Amount], list[Group]]] = 
 
 
 def _group(tensors: tuple[StoredTensor, ...], amount: Amount) -> Group:
+    count = sum(tensor.count for tensor in tensors)
+    if len({tensor.element for tensor in tensors}) == 1 and is_counted(tensors[0].element, count):
+        histogram, tallies = tally(tensors)
+        kept = _kept(tensors, amount, histogram.retained_bound(amount.p, amount.q, eta=amount.eta), count)
+        return Group(tensors, kept, histogram.topk_threshold(kept), tallies)
     arrays = [tensor.array() for tensor in tensors]
     x = arrays[0] if len(arrays) == 1 else pqi.pooled(arrays)
     bound = float(pqi.retained_bound(x, amount.p, amount.q, eta=amount.eta))
+    return Group(tensors, _kept(tensors, amount, bound, count))
+
+
+def _kept(tensors: tuple[StoredTensor, ...], amount: Amount, bound: float, count: int) -> int:
     if math.isnan(bound):
         _require_finite(tensors)
-    count = sum(tensor.count for tensor in tensors)
-    return Group(tensors, count - _pruned(amount, bound, count))
+    return count - _pruned(amount, bound, count)
 
 
 def _units(tensor: StoredTensor, amount: Amount) -> Group:
