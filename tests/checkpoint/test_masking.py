@@ -12,7 +12,7 @@ import pytest
 import pqi
 from checkpoint.files import GOOD, put
 from checkpoint.test_scanning import weights
-from pqi.checkpoint import apply
+from pqi.checkpoint import apply, quotas
 from pqi.checkpoint.masking import mask_checkpoint
 from pqi.checkpoint.reading import open_checkpoint
 
@@ -122,6 +122,16 @@ def test_large_tensors_of_narrow_types(dtype: str, amount: Any, scope: str, tmp_
         name = found.tensor.name
         assert torch.equal(bits(written[name]), bits(tensors[name]) * masks[name])
         assert found.nonzero == int((written[name] != 0).sum())
+
+
+@pytest.mark.parametrize("amount", [SAP(), SAP(1, 2, gamma=3), SAP(eta=0.5, beta=0.4), Fraction("0.3")], ids=str)
+def test_counts_of_many_units_are_those_of_each(amount: Any) -> None:
+    bounds = np.random.default_rng(0).uniform(-1, 101, 3000).round(2)
+    bounds[[5, 77]] = np.nan
+    expected = [quotas._pruned(amount, bound, 100) for bound in bounds]
+    assert quotas._pruned_of_each(amount, bounds, 100).tolist() == expected
+    nothing = np.full(3, np.nan)
+    assert quotas._pruned_of_each(amount, nothing, 100).tolist() == [quotas._pruned(amount, np.nan, 100)] * 3
 
 
 def test_everything_but_the_weights_stays(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import pqi
 from pqi.checkpoint.magnitude import Bits, Cut, cut, keys
 from pqi.checkpoint.quotas import Group
+from pqi.checkpoint.raw_tensor import RawTensor
 from pqi.checkpoint.stored import StoredTensor
 
 CHUNK = 1 << 18
@@ -183,17 +184,18 @@ def _prune_units(tensor: StoredTensor, kept: Any, write: Write, pool: Executor) 
     bits, step, nonzero = bits_of(tensor), max(1, 8 * CHUNK // width), 0
 
     def clear(part: Bits, mask: Any, begin: int) -> int:
-        cleared = part * mask
+        cleared = _buffers.like(part)
+        np.copyto(cleared, mask.view(np.uint8))  # integers only: numpy multiplies by bool many times slower
+        np.multiply(part, cleared, out=cleared)
         write(tensor, begin, cleared)
-        return int(np.count_nonzero(keys(cleared, tensor.element)))
+        return int(np.count_nonzero(keys(cleared, tensor.element, cleared)))
 
     for first in range(0, units, step):
         last = min(first + step, units)
         block = bits[first * width : last * width]
-        magnitudes = keys(block, tensor.element).reshape(last - first, width)
-        mask = pqi.topk_mask(magnitudes, kept[first:last], axis=1).reshape(-1)
-        begins = range(0, block.size, CHUNK)
-        parts = [slice(begin, begin + CHUNK) for begin in begins]
+        rows = RawTensor(block.view(np.uint8), tensor.element, (last - first, width))
+        mask = pqi.topk_mask(rows, kept[first:last], axis=1).reshape(-1)
+        parts = [slice(begin, begin + CHUNK) for begin in range(0, block.size, CHUNK)]
         jobs = ((block[part], mask[part], first * width + part.start) for part in parts)
         nonzero += sum(pool.map(lambda job: clear(*job), jobs))
     return Pruned(tensor, int(kept.sum()), nonzero)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,8 +88,30 @@ def _units(tensor: StoredTensor, amount: Amount) -> Group:
     if np.isnan(bounds).any():
         _require_finite((tensor,))
     width = tensor.count // tensor.shape[0]
-    pruned = np.fromiter((_pruned(amount, bound, width) for bound in bounds.tolist()), np.int64, bounds.size)
-    return Group((tensor,), width - pruned)
+    return Group((tensor,), width - _pruned_of_each(amount, bounds, width))
+
+
+def _pruned_of_each(amount: Amount, bounds: NDArray[np.float64], width: int) -> Counts:
+    """Return how many entries each unit loses.
+
+    A higher bound never lets more go, so that between two units with the same count all have it: of many units only a
+    few are asked about.
+    """
+    order = np.argsort(bounds)
+    ascending, found = bounds[order], np.empty(bounds.size, np.int64)
+    defined = bounds.size - int(np.isnan(bounds).sum())
+    if defined < bounds.size:
+        found[order[defined:]] = _pruned(amount, math.nan, width)
+    count_at = functools.cache(lambda place: _pruned(amount, float(ascending[place]), width))
+    spans = [(0, defined - 1)] if defined else []
+    while spans:
+        first, last = spans.pop()
+        if count_at(first) == count_at(last):
+            found[order[first : last + 1]] = count_at(first)
+        else:
+            middle = (first + last) // 2
+            spans += [(first, middle), (middle + 1, last)]
+    return found
 
 
 def _pruned(amount: Amount, bound: float, count: int) -> int:
