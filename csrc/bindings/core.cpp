@@ -25,6 +25,15 @@ Doubles index_grid(const Arrays& arrays, const Arrays& masks, const Grouping& gr
   return out;
 }
 
+Doubles index(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, double p, double q) {
+  const cpu::Groups groups = groups_of(arrays, masks, grouping);
+  Doubles out(groups.count());
+  double* values = out.mutable_data();
+  py::gil_scoped_release unlocked;
+  cpu::index(groups, p, q, values);
+  return out;
+}
+
 Doubles retained_bound(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, double p, double q,
                        double eta) {
   const cpu::Groups groups = groups_of(arrays, masks, grouping);
@@ -100,13 +109,14 @@ Integers count_live(const Arrays& arrays, const Arrays& masks, const Grouping& g
   return Integers(live.size(), live.data());
 }
 
-// How many to select of how many live entries, for each group.
+// How many to select of how many live entries, for each group; `live` is None where nothing is masked.
 struct Counts {
   std::vector<uint64_t> k, live;
 
-  Counts(const GivenIntegers& given_k, const GivenIntegers& given_live, const cpu::Groups& groups)
-      : k(given_k.data(), given_k.data() + given_k.size()),
-        live(given_live.data(), given_live.data() + given_live.size()) {
+  Counts(const GivenIntegers& given_k, const std::optional<GivenIntegers>& given_live, const cpu::Groups& groups)
+      : k(given_k.data(), given_k.data() + given_k.size()), live(groups.count()) {
+    for (size_t g = 0; g < live.size(); ++g) live[g] = groups.size(g);
+    if (given_live) live.assign(given_live->data(), given_live->data() + given_live->size());
     if (k.size() != groups.count() || live.size() != groups.count())
       throw py::value_error("k and live must hold one count per group");
     for (size_t g = 0; g < live.size(); ++g)
@@ -115,7 +125,7 @@ struct Counts {
 };
 
 void topk_mask(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, const GivenIntegers& k,
-               const GivenIntegers& live, const Arrays& out) {
+               const std::optional<GivenIntegers>& live, const Arrays& out) {
   const cpu::Groups groups = groups_of(arrays, masks, grouping);
   const Counts counts(k, live, groups);
   if (out.size() != arrays.size()) throw py::value_error("out must match the arrays one to one");
@@ -128,7 +138,7 @@ void topk_mask(const Arrays& arrays, const Arrays& masks, const Grouping& groupi
 }
 
 Doubles topk_threshold(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, const GivenIntegers& k,
-                       const GivenIntegers& live) {
+                       const std::optional<GivenIntegers>& live) {
   const cpu::Groups groups = groups_of(arrays, masks, grouping);
   const Counts counts(k, live, groups);
   Doubles out(groups.count());
@@ -216,6 +226,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
       .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
       .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"), py::arg("name"))
+      .def_property_readonly("size", [](const ArrayView& array) { return array.view.size(); })
       .def_property_readonly("shape", [](const ArrayView& array) {
         py::tuple shape(array.view.ndim);
         for (int i = 0; i < array.view.ndim; ++i) shape[i] = py::int_(array.view.shape[i]);
@@ -225,6 +236,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("index_grid", &index_grid, arrays, masks, grouping, py::arg("p"), py::arg("q"));
   m.def("power_means", &power_means, arrays, masks, grouping, py::arg("exponents"));
   const auto p = py::arg("p"), q = py::arg("q"), eta = py::arg("eta");
+  m.def("index", &index, arrays, masks, grouping, p, q);
   m.def("retained_bound", &retained_bound, arrays, masks, grouping, p, q, eta);
   m.def("mean_index_bound", &mean_index_bound, arrays, masks, grouping, p, q, eta);
   m.def("norms", &norms, arrays, masks, grouping, py::arg("p"), py::arg("q"));

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ def _empty_bool(shape: tuple[int, ...]) -> Any:
 
 
 _NUMPY = Kind(scalar=lambda value: value, array=lambda values: values, empty_mask=_empty_bool)
+_ONE_NUMPY = [_NUMPY]
 _PYTHON = Kind(scalar=lambda value: value.item(), array=lambda values: values, empty_mask=_empty_bool)
 
 
@@ -155,7 +157,17 @@ class Batch:
 
     def wrap(self, values: np.ndarray[Any, Any], trailing: tuple[int, ...] = ()) -> Any:
         """Results, one per group (and `trailing` more dimensions), in the caller's kind."""
+        if not self.result_shape and not trailing:
+            return self.kinds[0].scalar(values.flat[0])
         return self.kinds[0].wrap(values.reshape(self.result_shape + trailing))
+
+    def sizes(self) -> int | np.ndarray[Any, Any]:
+        """Entries of each group, live or not: one number where all groups are of a size."""
+        if self.grouping is None:
+            return sum(view.size for view in self.views) if len(self.views) != 1 else self.views[0].size
+        if isinstance(self.grouping, tuple):
+            return math.prod(self.views[0].shape[axis] for axis in self.grouping)
+        return np.diff(self.grouping)
 
 
 def _reduced(shape: tuple[int, ...], axes: tuple[int, ...] | None, *, keepdims: bool) -> tuple[int, ...]:
@@ -167,11 +179,13 @@ def _reduced(shape: tuple[int, ...], axes: tuple[int, ...] | None, *, keepdims: 
 
 def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Batch:
     """Check a measure's array arguments and turn them into views."""
-    lists = (Pooled, Segments)
-    if axis is None and where is None and keepdims is False and not torch_names and not isinstance(x, lists):
-        view, kind = _view_and_kind(x, "x")
-        return Batch([view], [], None, [kind], (), ())
-    if isinstance(x, lists):
+    if axis is None and where is None and keepdims is False and not torch_names:
+        if type(x) is np.ndarray and x.dtype.isnative:
+            return Batch([View.of_numpy(x, "x")], [], None, _ONE_NUMPY, (), ())
+        if not isinstance(x, (Pooled, Segments)):
+            view, kind = _view_and_kind(x, "x")
+            return Batch([view], [], None, [kind], (), ())
+    if isinstance(x, (Pooled, Segments)):
         axis, keepdims = _check.torch_names(axis, keepdims, dict(torch_names or {}), is_torch=True)
         keepdims = _check.flag("keepdims", keepdims)
         if isinstance(x, Pooled):

@@ -17,6 +17,8 @@ def real(name: str, value: Any) -> float:
     """A real number."""
     if type(value) is float:
         return value
+    if type(value) is int:
+        return float(value)
     if isinstance(value, (bool, np.bool_, str, bytes, complex)):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     try:
@@ -45,7 +47,7 @@ def exponent_pair(p: Any, q: Any) -> tuple[float, float]:
     low, high = real("p", p), real("q", q)
     if not 0.0 < low < high < math.inf:
         raise ValueError(f"p must satisfy 0 < p < q, got p={low}, q={high}")
-    return low, _within_reach("q", high)
+    return low, high if high <= WIDEST_EXPONENT else _within_reach("q", high)
 
 
 def exponents(name: str, values: Any) -> list[float]:
@@ -178,9 +180,9 @@ def mask_dtype(is_bool: bool, dtype: Any) -> None:
         raise TypeError(f"where must be bool, got dtype {dtype}")
 
 
-def counts(k: Any, live: np.ndarray[Any, Any], group_shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+def counts(k: Any, live: Any, group_shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
     """Counts per group: integers, one or one for each group, within [0, live entries]."""
-    if type(k) is int and live.size == 1 and 0 <= k <= int(live[0]):
+    if not group_shape and type(k) is int and 0 <= k <= (live if type(live) is int else live[0]):
         return np.array([k], dtype=np.uint64)
     given = np.asarray(k)
     if given.dtype.kind not in "iu":
@@ -188,11 +190,12 @@ def counts(k: Any, live: np.ndarray[Any, Any], group_shape: tuple[int, ...]) -> 
     if given.ndim > 0 and given.shape != group_shape:
         raise ValueError(f"k must be an integer or have one entry per group, shape {group_shape}, got {given.shape}")
     flat = np.broadcast_to(given, group_shape).reshape(-1)
-    wrong = np.flatnonzero((flat < 0) | (flat.astype(np.uint64) > live))
+    most = np.broadcast_to(np.asarray(live, dtype=np.uint64), flat.shape)
+    wrong = np.flatnonzero((flat < 0) | (flat.astype(np.uint64) > most))
     if wrong.size:
         first = int(wrong[0])
         place = f" in group {first}" if flat.size > 1 else ""
-        raise ValueError(f"k must satisfy 0 <= k <= {int(live[first])} (live entries), got {int(flat[first])}{place}")
+        raise ValueError(f"k must satisfy 0 <= k <= {int(most[first])} (live entries), got {int(flat[first])}{place}")
     return flat.astype(np.uint64)
 
 

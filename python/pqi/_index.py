@@ -83,7 +83,7 @@ def index(
     """
     p, q = _check.exponent_pair(p, q)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
-    return batch.wrap(_core.index_grid(*batch.core, [p], [q]))
+    return batch.wrap(_core.index(*batch.core, p, q))
 
 
 def index_grid(

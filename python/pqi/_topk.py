@@ -113,8 +113,8 @@ def topk_threshold(
     return batch.wrap(_core.topk_threshold(*batch.core, *_counts(batch, k)))
 
 
-def _counts(batch: _arrays.Batch, k: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def _counts(batch: _arrays.Batch, k: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
     """How many to select of how many live entries, for each group; a mask is counted here and nowhere else."""
     given = k if type(k) is int else _arrays.to_numpy(k)
-    live = _core.count_live(*batch.core)
-    return _check.counts(given, live, batch.group_shape), live
+    live = _core.count_live(*batch.core) if batch.masks else None
+    return _check.counts(given, batch.sizes() if live is None else live, batch.group_shape), live

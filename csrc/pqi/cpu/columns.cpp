@@ -107,15 +107,14 @@ Slabs::Slabs(const Groups& groups, const Groups* masks)
       data_(data_of(groups)),
       live_(mask_of(groups)),
       masks_(masks != nullptr ? data_of(*masks) : Columns({}, {})) {
-  constexpr size_t fewest_groups = 4;
   const size_t width = item_size(groups.dtype()),
                bytes = groups.widest() * (width + groups.masked() + (masks != nullptr));
-  if (groups.pieces().size() != 1 || groups.offsets() != nullptr || groups.count() < fewest_groups) return;
+  if (groups.pieces().size() != 1 || groups.offsets() != nullptr || groups.count() < fewest_columns) return;
   if (!data_.interleaved() && !live_.interleaved() && !masks_.interleaved()) return;
   if (bytes * groups.count() <= cached) return;
   const size_t wide = std::min(8 * line / width, wide_slab_bytes / bytes);
   most_ = std::min(std::max({slab_bytes / bytes, wide, line / width}), most_bytes / bytes);
-  if (most_ < fewest_groups) most_ = 0;
+  if (most_ < fewest_columns) most_ = 0;
   if (most_ > line / width) most_ -= most_ % (line / width);
 }
 

@@ -52,9 +52,13 @@ class Slabs {
   View mask_rows_;
 };
 
+// Fewer neighbours are not worth a copy.
+inline constexpr size_t fewest_columns = 4;
+
 // Calls f(groups of a slab, number of the first) for all slabs, or once with all groups as they are.
 template <class F>
 void for_each_slab(const Groups& groups, F f) {
+  if (groups.count() < fewest_columns) return f(groups, size_t(0));
   Slabs slabs(groups, nullptr);
   if (slabs.most() == 0) return f(groups, size_t(0));
   for (size_t first = 0; first < groups.count(); first += slabs.most())
@@ -64,6 +68,7 @@ void for_each_slab(const Groups& groups, F f) {
 // Calls f(groups of a slab, their masks, number of the first), and brings the masks back.
 template <class F>
 void for_each_slab(const Groups& groups, const Groups& masks, F f) {
+  if (groups.count() < fewest_columns) return f(groups, masks, size_t(0));
   Slabs slabs(groups, &masks);
   if (slabs.most() == 0) return f(groups, masks, size_t(0));
   for (size_t first = 0; first < groups.count(); first += slabs.most()) {

@@ -49,8 +49,12 @@ std::vector<uint64_t> count_live(const Groups& groups) {
           for (size_t g = begin; g < end; ++g) live[first + g] = reader.select(g).count_live(0, slab.size(g));
         });
   };
+  if (!groups.masked() || groups.count() < fewest_columns) {
+    count(groups, 0);
+    return live;
+  }
   Slabs slabs(groups, nullptr);
-  if (slabs.most() == 0 || !groups.masked()) {
+  if (slabs.most() == 0) {
     count(groups, 0);
     return live;
   }

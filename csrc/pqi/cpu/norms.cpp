@@ -149,6 +149,12 @@ void norms(const Groups& groups, double p, double q, double* norm_p, double* nor
   });
 }
 
+void index(const Groups& groups, double p, double q, double* out) {
+  power_sums(groups, {p, q}, [&](size_t g, double d, const PowerSum* sums) {
+    out[g] = index_of(sums[0], sums[1], d, p, q, highest_index(d, p, q));
+  });
+}
+
 void retained_bound(const Groups& groups, double p, double q, double eta, double* out) {
   power_sums(groups, {p, q}, [&](size_t g, double d, const PowerSum* sums) {
     out[g] = retained_bound_of(sums[0], sums[1], d, p, q, eta);

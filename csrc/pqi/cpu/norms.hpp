@@ -10,6 +10,7 @@ namespace pqi::cpu {
 void power_means(const Groups& groups, const std::vector<double>& exponents, double* out);
 void power_means(const Histogram& histogram, const std::vector<double>& exponents, double* out);
 void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q);
+void index(const Groups& groups, double p, double q, double* out);
 // Theorem 2's least number of entries to keep.
 void retained_bound(const Groups& groups, double p, double q, double eta, double* out);
 double retained_bound(const Histogram& histogram, double p, double q, double eta);
