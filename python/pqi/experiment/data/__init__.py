@@ -2,6 +2,16 @@
 
 A data set is whole tensors in memory: a train, a validation and a test split, fixed once and for all. Files are treated
 as a stranger's: a damaged or hostile one is refused in one line, and nothing in it is ever run.
+
+================  ====================================================================================================
+``digits``        scikit-learn's, which need no files
+``fashionmnist``  ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``,
+                  ``t10k-labels-idx1-ubyte``, plain or with ``.gz``
+``cifar10``       ``data_batch_1`` … ``data_batch_5`` and ``test_batch``, or the folder ``cifar-10-batches-py`` of them
+``cifar100``      ``train`` and ``test``, or the folder ``cifar-100-python`` of them
+``tinyimagenet``  ``wnids.txt``, ``train/`` and ``val/``, or the folder ``tiny-imagenet-200`` of them; takes 1.4 GB of
+                  memory, and twice as much while it is read
+================  ====================================================================================================
 """
 
 from __future__ import annotations
