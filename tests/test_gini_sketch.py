@@ -114,6 +114,16 @@ def test_wide_intervals_turn_to_the_exact_algorithm() -> None:
     assert kept == sketch
 
 
+def test_a_finer_sketch_comes_before_the_exact_algorithm() -> None:
+    """Smooth data within one power of two: too wide with the fewest buckets, not with a few bits more."""
+    x = np.random.default_rng(0).uniform(1, 1.05, LARGE).astype(np.float32)
+    first = pqi.gini_sketch(x, tol=1e-6).gini()
+    assert first.high - first.low > 1e-6
+    found = pqi.gini(x, tol=1e-6)
+    assert EXACT < found.high - found.low < 1e-6
+    assert holds(found, reference.gini(x))
+
+
 @pytest.mark.parametrize("x", [[], [0.0], [0.0, -0.0], [1.0, math.nan], [math.inf, 1.0], [-math.inf, math.nan]])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_undefined_is_nan(x: list[float], dtype: type[np.floating[Any]]) -> None:

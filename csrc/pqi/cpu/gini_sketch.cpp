@@ -13,13 +13,17 @@ namespace {
 
 // Below this tolerance a sketch would hardly ever do.
 constexpr double finest_tolerance = 1e-9;
+// The width of smooth data's intervals with the fewest bits: 1.8e-7 for a normal, 2.7e-7 for a uniform distribution.
+constexpr double coarsest = 4e-7;
 
-// An interval is four times as narrow with each bit more; smooth data of a few binades need so many.
-int bits_for(double tol) {
-  int bits = fewest_sketch_bits;
-  for (double width = 4e-7; width > tol && bits < most_sketch_bits; width /= 4) ++bits;
+// How many bits an interval needs to get from one width to another: smooth data's is four times as narrow with each.
+int bits_between(double width, double tol) {
+  int bits = 0;
+  for (; width > tol && bits < most_sketch_bits; width /= 4) ++bits;
   return bits;
 }
+
+int bits_for(double tol) { return std::min(fewest_sketch_bits + bits_between(coarsest, tol), most_sketch_bits); }
 
 // One- and two-byte types have histograms.
 bool counted(const Groups& groups) { return groups.homogeneous() && is_narrow(groups.dtype()); }
@@ -58,13 +62,12 @@ struct Share {
 
   void add(size_t begin, size_t n) {
     const K* const bits = read(begin, n);
-    const auto rule = key_rule<K>(sketch.grid.dtype);
-    uint64_t largest;
-    if constexpr (sizeof(K) == 4) largest = kernels().extent32(bits, n, rule, &sketch.zeros);
-    if constexpr (sizeof(K) == 8) largest = kernels().extent64(bits, n, rule, &sketch.zeros);
-    sketch.largest = std::max(sketch.largest, largest);
     if (pending + n > sketch_keys_before_drain) drain();
+    const uint64_t before = counter.first();
     counter.add(bits, n);
+    const auto rule = key_rule<K>(sketch.grid.dtype);
+    sketch.largest = std::max<uint64_t>(sketch.largest, rule(largest_key(bits, n)));
+    if (counter.first() != before) sketch.zeros += zeros_of(bits, n, rule);
     pending += n;
     sketch.live += n;
   }
@@ -75,6 +78,21 @@ struct Share {
   }
 
  private:
+  static uint32_t largest_key(const uint32_t* bits, size_t n) { return kernels().largest_float(bits, n); }
+  static uint64_t largest_key(const uint64_t* bits, size_t n) {
+    return kernels().largest_double(reinterpret_cast<const double*>(bits), n);
+  }
+  static uint64_t zeros_of(const uint32_t* bits, size_t n, KeyRule<uint32_t> rule) {
+    uint64_t zeros = 0;
+    kernels().extent32(bits, n, rule, &zeros);
+    return zeros;
+  }
+  static uint64_t zeros_of(const uint64_t* bits, size_t n, KeyRule<uint64_t> rule) {
+    uint64_t zeros = 0;
+    kernels().extent64(bits, n, rule, &zeros);
+    return zeros;
+  }
+
   const K* read(size_t begin, size_t& n) {
     if constexpr (sizeof(K) == 4) return reader.template read_live<uint32_t>(begin, n);
     if constexpr (sizeof(K) == 8) return reinterpret_cast<const K*>(reader.template read_live<double>(begin, n));
@@ -109,6 +127,31 @@ template <int bits>
 GiniSketch count(const Groups& groups, size_t group, bool as_float) {
   return as_float ? count<FloatCounter<23 - bits>, uint32_t>(groups, group, {DType::f32, bits})
                   : count<DoubleCounter<52 - bits>, uint64_t>(groups, group, {DType::f64, bits});
+}
+
+GiniSketch sketch_with(const Groups& groups, size_t group, int bits) {
+  if (counted(groups)) return sketch_of(histogram_of(groups, group));
+  const bool as_float = groups.dtype() == DType::f32;
+  switch (bits) {
+    case 9:
+      return count<9>(groups, group, as_float);
+    case 10:
+      return count<10>(groups, group, as_float);
+    case 11:
+      return count<11>(groups, group, as_float);
+    default:
+      return count<12>(groups, group, as_float);
+  }
+}
+
+// The interval from one sketch; from a finer one where that might be narrow enough. Discrete data's is only half as
+// wide with each bit more, so further attempts would be in vain.
+GiniInterval sketched_interval(const Groups& groups, size_t group, double tol) {
+  const int bits = bits_for(tol);
+  const GiniInterval found = sketch_with(groups, group, bits).gini();
+  const int more = bits_between(found.high - found.low, 0.8 * tol);
+  const bool hopeful = found.high - found.low > tol && more <= 2 && bits + more <= most_sketch_bits;
+  return hopeful ? sketch_with(groups, group, bits + more).gini() : found;
 }
 
 SketchSum sum_of(const GiniSketch& sketch) {
@@ -179,18 +222,7 @@ GiniSketch sketch_of(const Histogram& histogram) {
 }
 
 GiniSketch sketch_of(const Groups& groups, size_t group, double tol) {
-  if (counted(groups)) return sketch_of(histogram_of(groups, group));
-  const bool as_float = groups.dtype() == DType::f32;
-  switch (bits_for(tol)) {
-    case 9:
-      return count<9>(groups, group, as_float);
-    case 10:
-      return count<10>(groups, group, as_float);
-    case 11:
-      return count<11>(groups, group, as_float);
-    default:
-      return count<12>(groups, group, as_float);
-  }
+  return sketch_with(groups, group, bits_for(tol));
 }
 
 namespace {
@@ -204,7 +236,7 @@ void gini_of_slab(const Groups& groups, double tol, bool unbiased, GiniInterval*
   std::vector<bool> sketched(groups.count());
   gini(groups, exact.data(), [&](size_t g) {
     if (tol >= finest_tolerance && !counted(groups)) {
-      out[g] = finish(g, sketch_of(groups, g, tol).gini());
+      out[g] = finish(g, sketched_interval(groups, g, tol));
       sketched[g] = !(out[g].high - out[g].low > tol);
     }
     if (!sketched[g]) exact[g] = gini_of_large(groups, g);

@@ -25,7 +25,7 @@ struct GiniSketch {
 };
 
 // With as many buckets as smooth data need for an interval no wider than `tol`; one- and two-byte types are counted
-// exactly. Memory: a table for each thread, of 16 bytes a bucket of float32 (2^(8 + bits) buckets) or of float64
+// exactly. Memory: a table for each thread, of 8 bytes a bucket of float32 (2^(8 + bits) buckets) or 16 of float64
 // (2^bits buckets for each binade that occurs), and 32 bytes a bucket in the result.
 GiniSketch sketch_of(const Groups& groups, size_t group, double tol);
 GiniSketch sketch_of(const Histogram& histogram);

@@ -27,6 +27,7 @@ const Kernels PQI_KERNELS = {
     general_float,
     general_double,
     powers,
+    largest_float,
     largest_double,
     extent<uint16_t>,
     extent<uint32_t>,

@@ -39,7 +39,9 @@ struct Kernels {
   // x[i] ← x[i]^r · 2^(−r·shift) for x ≥ 0.
   void (*powers)(double* x, size_t n, double r, double shift);
 
-  uint64_t (*largest_double)(const double*, size_t n);  // the largest key
+  // The largest bits without their signs.
+  uint32_t (*largest_float)(const uint32_t*, size_t n);
+  uint64_t (*largest_double)(const double*, size_t n);
   // The largest key; adds to *zeros how many keys are zero.
   uint16_t (*extent16)(const uint16_t*, size_t n, KeyRule<uint16_t>, uint64_t* zeros);
   uint32_t (*extent32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint64_t* zeros);

@@ -1,12 +1,12 @@
 // Tables that count keys by bucket: one addition counts a key and adds its low.
 #pragma once
 
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "../gini_sketch.hpp"
+#include "workspace.hpp"
 
 namespace pqi::cpu {
 
@@ -14,44 +14,47 @@ namespace pqi::cpu {
 inline constexpr uint64_t sketch_keys_before_drain = (uint64_t(1) << 24) - 1;
 inline constexpr uint64_t sketch_one = uint64_t(1) << 40;
 
-// float32: a flat table, two counters a bucket, so that equal neighbours do not wait for one another.
+// Elements come in streams and counters from all over the table, so that hardware does not see far enough ahead.
+template <class K>
+void fetch_ahead(const K* bits) {
+  __builtin_prefetch(bits + 2048 / sizeof(K));
+}
+
+// float32: a flat table.
 template <int low_bits>
 class FloatCounter {
-  static_assert(low_bits < 15);
-
  public:
   void add(const uint32_t* bits, size_t n) {
     uint64_t* const table = table_.data();
-    const auto count = [table](uint64_t key, size_t side) {
-      table[2 * (key >> low_bits) + side] += sketch_one | (key & low_mask);
+    const auto count = [table](uint32_t element) {
+      const uint32_t key = element & 0x7fffffffu;
+      table[key >> low_bits] += sketch_one | (key & low_mask);
     };
     size_t i = 0;
-    for (; i + 2 <= n; i += 2) {
-      uint64_t word;
-      std::memcpy(&word, bits + i, 8);
-      word &= 0x7fffffff7fffffffull;
-      count(uint32_t(word), 0);
-      count(word >> 32, 1);
+    for (; i + 16 <= n; i += 16) {
+      fetch_ahead(bits + i);
+      for (size_t j = 0; j < 16; ++j) count(bits[i + j]);
     }
-    if (i < n) count(bits[i] & 0x7fffffffu, 0);
+    for (; i < n; ++i) count(bits[i]);
   }
+
+  // Changes whenever a zero is counted.
+  uint64_t first() const { return table_[0]; }
 
   // Hands the counts over in ascending order and starts anew.
   std::vector<SketchBucket> drain() {
     std::vector<SketchBucket> found;
-    for (size_t bucket = 0; bucket < table_.size() / 2; ++bucket) {
-      uint64_t* const pair = &table_[2 * bucket];
-      if ((pair[0] | pair[1]) == 0) continue;
-      found.push_back(
-          {bucket, pair[0] / sketch_one + pair[1] / sketch_one, pair[0] % sketch_one + pair[1] % sketch_one});
-      pair[0] = pair[1] = 0;
+    for (size_t bucket = 0; bucket < table_.size(); ++bucket) {
+      if (table_[bucket] == 0) continue;
+      const uint64_t counter = std::exchange(table_[bucket], 0);
+      found.push_back({bucket, counter / sketch_one, counter % sketch_one});
     }
     return found;
   }
 
  private:
-  static constexpr uint64_t low_mask = (uint64_t(1) << low_bits) - 1;
-  std::vector<uint64_t> table_ = std::vector<uint64_t>(size_t(2) << (31 - low_bits));
+  static constexpr uint32_t low_mask = (uint32_t(1) << low_bits) - 1;
+  Buffer<uint64_t> table_ = Buffer<uint64_t>(size_t(1) << (31 - low_bits), 0);
 };
 
 // float64: a page for each binade that occurs; the low's upper 15 bits are added with the count, the rest beside it.
@@ -62,6 +65,7 @@ class DoubleCounter {
  public:
   void add(const uint64_t* bits, size_t n) {
     for (size_t i = 0; i < n; ++i) {
+      if (i % 8 == 0) fetch_ahead(bits + i);
       const uint64_t key = bits[i] & 0x7fffffffffffffffull, low = key & low_mask;
       Page& page = pages_[key >> 52];
       if (page == nullptr) page = std::make_unique<Counter[]>(size_t(1) << (52 - low_bits));
@@ -70,6 +74,8 @@ class DoubleCounter {
       counter.rest += low & rest_mask;
     }
   }
+
+  uint64_t first() const { return pages_[0] == nullptr ? 0 : pages_[0][0].packed; }
 
   std::vector<SketchBucket> drain() {
     std::vector<SketchBucket> found;

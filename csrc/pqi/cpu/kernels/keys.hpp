@@ -6,6 +6,15 @@
 namespace pqi::cpu {
 namespace {
 
+uint32_t largest_float(const uint32_t* bits, size_t n) {
+  int32_t largest = 0;  // signed comparisons: every instruction set has them
+  for (size_t i = 0; i < n; ++i) {
+    const int32_t key = int32_t(bits[i] & 0x7fffffffu);
+    largest = key > largest ? key : largest;
+  }
+  return uint32_t(largest);
+}
+
 uint64_t largest_double(const double* x, size_t n) {
   uint64_t largest = 0;
   for (size_t i = 0; i < n; ++i) {
