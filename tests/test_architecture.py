@@ -70,7 +70,7 @@ def test_array_modules_import_numpy_and_the_core_alone(path: Path) -> None:
 @pytest.mark.parametrize("path", ARRAY_MODULES, ids=name_of)
 def test_array_modules_leave_libraries_and_errors_to_one_file_each(path: Path) -> None:
     assert not [name for name in imports(path, at_load_time=False) if name.split(".")[0] == "torch"]
-    if path.stem != "_check":
+    if not path.stem.startswith("_check"):
         assert not [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Raise)]
 
 
@@ -148,7 +148,7 @@ def test_sources_parse_with_the_oldest_python(path: Path) -> None:
 
 
 def test_array_modules_have_tests_of_their_name() -> None:
-    elsewhere = {"arrays": "inputs", "check": "errors"}
+    elsewhere = {"arrays": "inputs", "check": "errors", "check_out": "topk_out"}
     for path in ARRAY_MODULES:
         stem = path.stem.strip("_")
         if stem not in {"init", "main"}:

@@ -226,6 +226,15 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
       .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
       .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"), py::arg("name"))
+      .def_property_readonly("writable", [](const ArrayView& array) { return array.writable; })
+      .def_property_readonly("distinct", [](const ArrayView& array) { return array.view.distinct(); })
+      .def_property_readonly("addresses",
+                             [](const ArrayView& array) {
+                               int64_t low, high;
+                               array.view.reach(&low, &high);
+                               const auto data = reinterpret_cast<intptr_t>(array.view.data);
+                               return py::make_tuple(data + low, data + high);
+                             })
       .def_property_readonly("size", [](const ArrayView& array) { return array.view.size(); })
       .def_property_readonly("shape", [](const ArrayView& array) {
         py::tuple shape(array.view.ndim);

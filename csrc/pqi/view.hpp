@@ -68,6 +68,28 @@ struct View {
     return out;
   }
 
+  // The elements' bytes lie in [low, high), beyond `data`; both zero if there are none.
+  PQI_HD void reach(int64_t* low, int64_t* high) const {
+    *low = *high = 0;
+    if (size() == 0) return;
+    *high = int64_t(item_size(dtype));
+    for (int i = 0; i < ndim; ++i) (strides[i] < 0 ? *low : *high) += (shape[i] - 1) * strides[i];
+  }
+
+  // Every stride steps over all that smaller strides reach, so no two elements share memory.
+  PQI_HD bool distinct() const {
+    const auto magnitude = [this](int i) { return strides[i] < 0 ? -strides[i] : strides[i]; };
+    for (int i = 0; i < ndim; ++i) {
+      if (shape[i] < 2) continue;
+      int64_t inside = int64_t(item_size(dtype));
+      for (int j = 0; j < ndim; ++j)
+        if (magnitude(j) < magnitude(i) || (magnitude(j) == magnitude(i) && j < i))
+          inside += (shape[j] - 1) * magnitude(j);
+      if (magnitude(i) < inside) return size() == 0;
+    }
+    return true;
+  }
+
   // Of a coalesced view: elements lie one behind the other.
   PQI_HD bool contiguous() const { return ndim == 0 || (ndim == 1 && strides[0] == int64_t(item_size(dtype))); }
 

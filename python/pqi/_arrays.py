@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _check
+from pqi import _check, _check_out
 from pqi._core import View
 from pqi._pooled import Pooled
 from pqi._segments import Segments
@@ -224,6 +224,23 @@ def empty_masks(batch: Batch) -> tuple[list[Any], list[View]]:
     """An uninitialised mask for each input array, in its kind, and the core's view of it."""
     masks = [kind.empty_mask(view.shape) for kind, view in zip(batch.kinds, batch.views, strict=False)]
     return masks, [_torch_view(mask, "out") if is_torch(mask) else View.of_numpy(mask, "out") for mask in masks]
+
+
+def given_masks(batch: Batch, out: Any, *, pooled: bool) -> tuple[list[Any], list[View]]:
+    """The caller's masks to be written, checked, and the core's views of them."""
+    masks = _check_out.masks(out, len(batch.views) if pooled else None)
+    views: dict[str, View] = {}
+    for i, (mask, array) in enumerate(zip(masks, batch.views, strict=True)):
+        name = f"out[{i}]" if pooled else "out"
+        tensor = is_torch(mask)
+        plain = isinstance(mask, np.ndarray) and not isinstance(mask, np.ma.MaskedArray)
+        is_bool = mask.dtype is _torch().bool if tensor else plain and mask.dtype == np.bool_
+        _check_out.dtype(name, is_bool, f"dtype {mask.dtype}" if hasattr(mask, "dtype") else type(mask).__name__)
+        views[name] = _torch_view(mask, name) if tensor else View.of_numpy(mask, name)
+        _check_out.place(name, views[name], array.shape)
+    inputs = {f"arrays[{i}]" if pooled else "x": view for i, view in enumerate(batch.views)}
+    _check_out.apart(views, inputs | {f"where[{i}]" if pooled else "where": view for i, view in enumerate(batch.masks)})
+    return masks, list(views.values())
 
 
 def finish_mask(mask: Any, kind: Kind) -> Any:

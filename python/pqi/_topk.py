@@ -21,6 +21,7 @@ def topk_mask(
     *,
     axis: int | tuple[int, ...] | None = None,
     where: Any = None,
+    out: Any = None,
     **torch_names: Unpack[TorchNames],
 ) -> Any:
     """Mask of exactly the k largest magnitudes of each group.
@@ -34,18 +35,22 @@ def topk_mask(
         over `axis` has.
     axis, where, **torch_names
         As in `index` (``dim`` only). Entries that are not live are never selected.
+    out : numpy.ndarray or torch.Tensor of bool with the shape of `x`, or a sequence of them for pooled arrays
+        Where to put the mask: any strides, in memory apart from that of `x` and `where`. A new one by default.
 
     Returns
     -------
     numpy.ndarray or torch.Tensor, or a list of them
         bool with the shape of `x`, exactly k True in each group; for `pooled` arrays a list with one mask per array.
+        `out` itself if it is given.
 
     Raises
     ------
     TypeError
-        As `index`; also if `k` is not an integer.
+        As `index`; also if `k` is not an integer, or `out` not of bool.
     ValueError
-        As `index`; also if a count is negative or exceeds the group's live entries.
+        As `index`; also if a count is negative or exceeds the group's live entries, or if `out` has another shape, is
+        read-only, or overlaps with `x`, `where` or itself.
 
     Notes
     -----
@@ -63,6 +68,10 @@ def topk_mask(
            [False,  True]])
     """
     batch = _arrays.prepare(x, axis, False, where, torch_names)
+    if out is not None:
+        _, views = _arrays.given_masks(batch, out, pooled=isinstance(x, Pooled))
+        _core.topk_mask(*batch.core, *_counts(batch, k), views)
+        return out
     counts, live = _counts(batch, k)
     masks, views = _arrays.empty_masks(batch)
     _core.topk_mask(*batch.core, counts, live, views)
