@@ -1,4 +1,4 @@
-"""The exact Gini index, whole, by rows and by columns, beside sorting in numpy and torch."""
+"""The exact Gini index, whole, by rows and by columns, beside sorting in numpy and torch; and within a tolerance."""
 
 from __future__ import annotations
 
@@ -14,10 +14,24 @@ from data import Array, Data, magnitudes, tensor, weights
 from harness import COLUMNS, ROWS, WHOLE, Call, Contender, Job, Vectors, run
 from plan import Point, cases
 
+TOLERANCE = 1e-6
+
 
 def by_pqi(data: Data, vectors: Vectors) -> Call:
     x = vectors.of(weights(data))
     return lambda: pqi.gini(x, axis=vectors.axis)
+
+
+def within(data: Data, vectors: Vectors) -> Call:
+    """Return the interval's value, the interval checked."""
+    x = vectors.of(weights(data))
+
+    def gini() -> Any:
+        found = pqi.gini(x, tol=TOLERANCE)
+        assert found.high - found.low <= TOLERANCE
+        return found.value
+
+    return gini
 
 
 def by_numpy(data: Data, vectors: Vectors) -> Call:
@@ -62,7 +76,17 @@ def job(vectors: Vectors) -> Job:
     return Job(f"Gini{vectors}", contenders, expected.gini, check, vectors, axes)
 
 
-JOBS = [job(vectors) for vectors in (WHOLE, *ROWS, COLUMNS)]
+JOBS = [
+    *(job(vectors) for vectors in (WHOLE, *ROWS, COLUMNS)),
+    Job(
+        "Gini within 1e-6",
+        [Contender("pqi", within, TOLERANCE)],
+        expected.gini,
+        check,
+        WHOLE,
+        frozenset({"dtype", "distribution", "threads"}),
+    ),
+]
 
 
 @pytest.mark.parametrize(("job", "contender", "point"), cases(JOBS))
