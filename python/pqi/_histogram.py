@@ -41,15 +41,18 @@ class Histogram(Accumulator):
     (95.0, (9, 2))
     """
 
-    __slots__ = ("_counts", "_dtype")
+    __slots__ = ("_counts", "_dtype", "_extent")
+    _extent: tuple[float, int, int]  # largest magnitude, zeros, entries
 
     def __init__(self, x: Any, *, where: Any = None) -> None:
         self._dtype, self._counts = _core.histogram(*one_vector(x, where))
+        self._extent = _core.histogram_extent(self._dtype, self._counts)
 
     @classmethod
     def _of(cls, dtype: int, counts: np.ndarray[Any, np.dtype[np.uint64]]) -> Self:
         made = cls.__new__(cls)
         made._dtype, made._counts = dtype, counts
+        made._extent = _core.histogram_extent(dtype, counts)
         return made
 
     def _sum(self, other: Self) -> Self:
@@ -65,24 +68,22 @@ class Histogram(Accumulator):
     def from_state(cls, state: State) -> Self:
         """Return the histogram with this state."""
         dtype, counts = _check.state_of("Histogram", state, ("dtype", "counts"))
-        made = cls._of(_check.integer("dtype", dtype.reshape(-1)), counts)
-        _core.histogram_extent(made._dtype, made._counts)  # refuses what is no histogram
-        return made
+        return cls._of(_check.integer("dtype", dtype.reshape(-1)), counts)
 
     @property
     def live(self) -> int:
         """Entries counted: the d of the measures."""
-        return _core.histogram_extent(self._dtype, self._counts)[2]
+        return self._extent[2]
 
     @property
     def zeros(self) -> int:
         """Entries equal to zero."""
-        return _core.histogram_extent(self._dtype, self._counts)[1]
+        return self._extent[1]
 
     @property
     def max(self) -> float:
         """Largest magnitude; nan if there is none, or if an entry is NaN."""
-        return _core.histogram_extent(self._dtype, self._counts)[0]
+        return self._extent[0]
 
     @property
     def mean(self) -> float:
