@@ -74,8 +74,9 @@ template <class Tile, class Alone>
 void for_each_tile(const Groups& groups, size_t begin, size_t end, size_t widest, Tile tile, Alone alone) {
   std::vector<size_t> order(end - begin);
   std::iota(order.begin(), order.end(), begin);
-  if (groups.offsets() != nullptr)
-    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return groups.size(a) < groups.size(b); });
+  const auto shorter = [&](size_t a, size_t b) { return groups.size(a) < groups.size(b); };
+  if (groups.offsets() != nullptr && !std::is_sorted(order.begin(), order.end(), shorter))
+    std::sort(order.begin(), order.end(), shorter);
   for (size_t i = 0; i < order.size(); i += lanes) {
     const size_t count = std::min(order.size() - i, size_t(lanes)), width = groups.size(order[i + count - 1]);
     size_t filled = 0;
