@@ -10,10 +10,11 @@ INSTALLED := $(VENV)/installed.stamp
 TRAINERS := $(VENV)/trainers.stamp
 PEERS := $(VENV)/peers.stamp
 
-.PHONY: help install demo test test-slow sanitize lint format types bench clean
+.PHONY: help install demo study test test-slow sanitize lint format types bench clean
 
 help:
 	@echo "make demo       prune a network on scikit-learn's digits with four methods and write a report"
+	@echo "make study      methods, scopes and ablations on the digits, resumable; rewrites the README's section: under an hour"
 	@echo "make test       lint, types and the fast tests"
 	@echo "make test-slow  the tests that take longer"
 	@echo "make sanitize   the array tests on a core built with the address and undefined-behaviour sanitizers"
@@ -35,6 +36,12 @@ install: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/pqindex demo
+
+STUDY ?= runs/study
+
+study: $(INSTALLED)
+	$(BIN)/pqindex prune --grid digits-study --out $(STUDY)
+	$(BIN)/python docs/study_section.py $(STUDY)
 
 test: lint types
 	$(BIN)/python -m pytest -m "not slow"

@@ -134,6 +134,24 @@ def test_advances_count_iterations_and_epochs(tmp_path):
     assert steps == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]
 
 
+def test_a_run_that_stops_early_says_so_and_stays_stopped(tmp_path):
+    config = configuration(method=MethodSpec.parse("lottery:1"), iterations=4, stop_at="collapse")
+    for _ in range(2):
+        advances: list[Advance] = []
+        execute(config, tmp_path, advances.append)
+        assert advances[-1] == Advance(config.name, 2, stopped=True)
+    assert len(RunDirectory(tmp_path / config.name).records()) == 2
+
+
+def test_the_published_rule_is_followed_when_asked_for(tmp_path):
+    """Each of ten neurons of 64 weights loses floor(12.8) by the paper's rule, and ceil(12.6) by the interpolation."""
+    lottery = {"method": MethodSpec.parse("lottery"), "scope": "neuron", "iterations": 1}
+    configs = [configuration(**lottery), configuration(**lottery, compat="published")]
+    assert execute_all(configs, tmp_path, jobs=1, on_advance=ignore) == []
+    left = [RunDirectory(tmp_path / config.name).records()[-1].retrained.weights.live for config in configs]
+    assert left == [640 - 10 * 12, 640 - 10 * 13]
+
+
 def test_methods_share_the_dense_network_and_seeds_do_not(tmp_path):
     configs = [configuration(), ONE_SHOT, configuration(seed=1)]
     assert execute_all(configs, tmp_path, jobs=1, on_advance=ignore) == []

@@ -45,13 +45,15 @@ class _Bars:
         config = self._configs[advance.run]
         if advance.run not in self._tasks:
             self._tasks[advance.run] = self._bars.add_task(_name(config), total=_epochs(config), note="")
-        done = advance.iteration * config.training.epochs + advance.epochs
+        ended = advance.stopped or advance.iteration > config.iterations
+        done = _epochs(config) if ended else advance.iteration * config.training.epochs + advance.epochs
         note = f"iteration {min(advance.iteration, config.iterations)}/{config.iterations}"
         self._bars.update(self._tasks[advance.run], completed=done, note=note)
-        if advance.iteration > config.iterations and advance.run not in self._finished:
+        if ended and advance.run not in self._finished:
             self._finished.add(advance.run)
             self._bars.update(self._tasks[advance.run], visible=False)
-            self._bars.console.print(f"[green]✓[/] {_name(config)}")
+            where = f", stopped at {config.stop_at} after {advance.iteration} trainings" if advance.stopped else ""
+            self._bars.console.print(f"[green]✓[/] {_name(config)}{where}")
         completed = sum(task.completed for task in self._bars.tasks if task.id != self._all)
         self._bars.update(self._all, completed=completed, note=self._count())
 

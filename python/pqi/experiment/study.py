@@ -54,6 +54,8 @@ class Advance:
     run: str
     iteration: int
     epochs: int = 0
+    stopped: bool = False
+    """Whether the run ends here, at the phase that it was to stop at."""
 
 
 OnAdvance = Callable[[Advance], None]
@@ -90,7 +92,8 @@ def execute(config: RunConfig, root: Path, on_advance: OnAdvance, resources: Res
         _seed_everything(config.seed)
         model.to(place.device)
         state = storage.load_last()
-        on_advance(Advance(config.name, 0 if state is None else state["iteration"]))
+        done = 0 if state is None else state["iteration"]
+        on_advance(Advance(config.name, done))
         steps = run_loop(
             model,
             method,
@@ -104,7 +107,10 @@ def execute(config: RunConfig, root: Path, on_advance: OnAdvance, resources: Res
             compat=None if config.compat == "paper" else "published",
         )
         for record in steps:
-            on_advance(Advance(config.name, record.iteration + 1))
+            done = record.iteration + 1
+            on_advance(Advance(config.name, done))
+        if done <= config.iterations:
+            on_advance(Advance(config.name, done, stopped=True))
 
 
 def execute_all(

@@ -122,6 +122,12 @@ def test_the_tradeoff_runs_from_all_weights_on_the_left_to_few_on_the_right():
     assert left.xaxis_inverted()
 
 
+def test_labels_of_a_wide_logarithmic_scale_do_not_crowd():
+    axes = drawn_of("tradeoff", made.run((1000, 100, 10, 1), (0.9,) * 4)).axes[0]
+    low, high = sorted(axes.get_xlim())
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == pytest.approx([0.1, 1, 10, 100])
+
+
 def test_noise_of_an_image_or_two_does_not_fill_a_panel():
     low, high = drawn_of("accuracy", made.run(accuracies=(0.98, 0.981, 0.979))).axes[0].get_ylim()
     assert high - low >= SPAN

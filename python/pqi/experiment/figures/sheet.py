@@ -167,12 +167,11 @@ def share_scale(axes: Axes) -> None:
 def percent_scale(axes: Axes, which: Literal["x", "y"]) -> None:
     """Make one axis logarithmic, with percentages as plain numbers."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    low, high = sorted(axes.get_xlim() if which == "x" else axes.get_ylim())
     if not any(np.isfinite(line.get_xydata()).all(axis=1).any() for line in axes.get_lines()):
-        low, high = 1.0, 100.0
-        axes.set(**{f"{which}lim": (low, high)})
+        axes.set(**{f"{which}lim": (1.0, 100.0)})  # an empty panel has limits that no logarithm takes
     axes.set(**{f"{which}scale": "log"})
-    decades = np.log10(high / low) if low > 0 else 0
+    low, high = sorted(axes.get_xlim() if which == "x" else axes.get_ylim())
+    decades = np.log10(high / low)
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
