@@ -222,6 +222,9 @@ def _prepare_segments(x: Segments, axis: Any, keepdims: bool, where: Any) -> Bat
 
 def empty_masks(batch: Batch) -> tuple[list[Any], list[View]]:
     """An uninitialised mask for each input array, in its kind, and the core's view of it."""
+    if batch.kinds is _ONE_NUMPY:
+        mask = _empty_bool(batch.views[0].shape)
+        return [mask], [View.of_numpy(mask, "out")]
     masks = [kind.empty_mask(view.shape) for kind, view in zip(batch.kinds, batch.views, strict=False)]
     return masks, [_torch_view(mask, "out") if is_torch(mask) else View.of_numpy(mask, "out") for mask in masks]
 

@@ -75,8 +75,9 @@ def topk_mask(
     counts, live = _counts(batch, k)
     masks, views = _arrays.empty_masks(batch)
     _core.topk_mask(*batch.core, counts, live, views)
-    finished = [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=False)]
-    return finished if isinstance(x, Pooled) else finished[0]
+    if isinstance(x, Pooled):
+        return [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=False)]
+    return _arrays.finish_mask(masks[0], batch.kinds[0])
 
 
 def topk_threshold(
