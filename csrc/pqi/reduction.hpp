@@ -23,10 +23,11 @@ inline constexpr size_t chunk_size = 4096;
 inline constexpr size_t block_chunks = 64;
 inline constexpr size_t block_size = chunk_size * block_chunks;
 
-PQI_HD double fold(double* lane) {
-  for (int width = lanes / 2; width > 0; width /= 2)
-    for (int j = 0; j < width; ++j) lane[j] += lane[j + width];
-  return lane[0];
+PQI_HD double fold(const double* lane) {
+  double eight[8], four[4];
+  for (int j = 0; j < 8; ++j) eight[j] = lane[j] + lane[j + 8];
+  for (int j = 0; j < 4; ++j) four[j] = eight[j] + eight[j + 4];
+  return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 // A lane's share of a row pair in the sum of roots; `low` collects what float roots leave.
