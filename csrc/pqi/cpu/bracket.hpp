@@ -9,11 +9,17 @@
 
 namespace pqi::cpu {
 
+// All keys from low to high: `reach_low` to `reach_high` are what the sample suggests where one value was picked of it.
 template <class K>
 struct Bracket {
   K low, high;
+  K reach_low = low, reach_high = high;
 
   bool is_exact() const { return low == high; }
+  bool empty() const { return low > high; }
+  // What lies within reach over or under the one value; empty if nothing does.
+  Bracket over() const { return high < reach_high ? Bracket{K(high + 1), reach_high} : Bracket{1, 0}; }
+  Bracket under() const { return reach_low < low ? Bracket{reach_low, K(low - 1)} : Bracket{1, 0}; }
 };
 
 template <class K>
@@ -38,9 +44,25 @@ Buffer<K> sample_keys(const Groups& groups, size_t size, Reader& reader) {
   return keys;
 }
 
+// The key that occurs most often in a range, which is sorted for it.
+template <class Iterator>
+auto most_frequent(Iterator begin, Iterator end) {
+  std::sort(begin, end);
+  auto most = *begin;
+  for (std::ptrdiff_t most_often = 0; begin != end;) {
+    const auto next = std::upper_bound(begin, end, *begin);
+    if (next - begin > most_often) {
+      most_often = next - begin;
+      most = *begin;
+    }
+    begin = next;
+  }
+  return most;
+}
+
 // Keys that surround the k-th largest by 3.3 standard deviations of the sample's rank, which miss it once in a thousand
-// times; the middle one alone where the data is discrete, that is, where a few values fill so wide a bracket that
-// counting their ties is cheaper.
+// times; the most frequent of them alone where the data is discrete, that is, where a few values fill so wide a bracket
+// that counting their ties is cheaper.
 template <class K>
 Bracket<K> sample_bracket(const Groups& groups, size_t group, Reader& reader, uint64_t live, uint64_t k) {
   Buffer<K> keys = sample_keys<K>(groups, groups.size(group), reader);
@@ -56,10 +78,11 @@ Bracket<K> sample_bracket(const Groups& groups, size_t group, Reader& reader, ui
     end = found;
     return *found;
   };
-  const K low = at(rank + margin, K(0)), middle = at(rank, K(0));
-  const K high = at(rank - margin, key_rule<K>(groups.dtype()).cap);
-  const auto inside = std::count_if(keys.begin(), keys.end(), [=](K key) { return low <= key && key <= high; });
-  return double(inside) > 2.0 * margin + m / 32.0 ? exact(middle) : Bracket<K>{low, high};
+  const K low = at(rank + margin, K(0)), high = at(rank - margin, key_rule<K>(groups.dtype()).cap);
+  const auto outside = std::partition(keys.begin(), keys.end(), [=](K key) { return low <= key && key <= high; });
+  if (double(outside - keys.begin()) <= 2.0 * margin + m / 32.0) return {low, high};
+  const K most = most_frequent(keys.begin(), outside);
+  return {most, most, low, high};
 }
 
 // The k-th largest key by histograms of its digits, one read for each; `readers` has one for each thread.

@@ -43,6 +43,7 @@ const Kernels PQI_KERNELS = {
     count_above<uint16_t>,
     count_above<uint32_t>,
     count_above<uint64_t>,
+    drop_dead,
     settle_ties,
     settle_largest<uint16_t>,
     settle_largest<uint32_t>,

@@ -70,6 +70,8 @@ struct Kernels {
   uint64_t (*count_above16)(const uint16_t*, size_t n, uint16_t mask, uint16_t threshold);
   uint64_t (*count_above32)(const uint32_t*, size_t n, uint32_t mask, uint32_t threshold);
   uint64_t (*count_above64)(const uint64_t*, size_t n, uint64_t mask, uint64_t threshold);
+  // Clears a mask of 0, 1 and 2 where nothing lives; returns how many 1s are left and adds the 2s to *between.
+  uint64_t (*drop_dead)(const uint8_t* live, size_t n, uint8_t* mask, uint64_t* between);
   // Turns the first `ties` 2s of a mask into 1 and the others into 0; returns how many became 1.
   uint64_t (*settle_ties)(uint8_t* mask, size_t n, uint64_t ties);
   // Of at most most_settled 2s those of the `wanted` largest keys, ties by lowest place, become 1 and the others 0;

@@ -54,10 +54,14 @@ class Selector {
   K select(size_t group, uint64_t live, uint64_t k) {
     start(group);
     Bracket<K> bracket = sample_bracket<K>(groups_, group, readers_[0], live, k);
-    if (!pass(bracket, k)) {
-      bracket = exact(radix_select<K>(groups_, group, readers_, k));
-      pass(bracket, k);
+    if (pass(bracket, k)) return resolve(bracket, k);
+    // A value that fills the bracket and is not the threshold leaves it on one side of itself.
+    if (bracket.is_exact()) {
+      bracket = above_ >= k ? bracket.over() : bracket.under();
+      if (!bracket.empty() && pass(bracket, k)) return resolve(bracket, k);
     }
+    bracket = exact(radix_select<K>(groups_, group, readers_, k));
+    pass(bracket, k);
     return resolve(bracket, k);
   }
 
@@ -102,12 +106,15 @@ class Selector {
     const uint64_t room = size_ / 8 + 1024;
     for_each_chunk([&](size_t begin, size_t n, int thread, size_t block) {
       if (stashed.load(std::memory_order_relaxed) > room) return;
-      const K* bits = readers_[thread].template read<K>(begin, n);
+      const K* bits = readers_[thread].template read_all<K>(begin, n);
       uint8_t* const direct = writer_ ? writer_->direct(begin, n) : nullptr;
       uint8_t* const out = direct != nullptr ? direct : &buffers_[size_t(thread) * chunk_size];
       uint64_t between = 0;
       uint64_t above = classify(bits, n, rule_, bracket.low, bracket.high, out, &between);
-      if (groups_.masked()) drop_dead(readers_[thread].live(begin, n), n, out, above, between);
+      if (groups_.masked()) {
+        between = 0;
+        above = table_.drop_dead(readers_[thread].live(begin, n), n, out, &between);
+      }
       BlockCount& count = counts_[block];
       count.above += above;
       count.between += between;
@@ -131,15 +138,6 @@ class Selector {
     }
     above_ = above;
     return above < k && k <= above + between;
-  }
-
-  static void drop_dead(const uint8_t* live, size_t n, uint8_t* out, uint64_t& above, uint64_t& between) {
-    above = between = 0;
-    for (size_t i = 0; i < n; ++i) {
-      out[i] = live[i] ? out[i] : 0;
-      above += out[i] & 1;
-      between += out[i] >> 1;
-    }
   }
 
   // Appends the `expected` keys marked 2, no more of them should the caller change the mask meanwhile. Which of a

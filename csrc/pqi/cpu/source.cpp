@@ -162,7 +162,7 @@ bool travels_as(DType t) {
 }
 
 template <class T>
-const T* Reader::read(size_t begin, size_t n) {
+const T* Reader::read_all(size_t begin, size_t n) {
   T* work = nullptr;
   const T* result = nullptr;
   for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t at, size_t run) {
@@ -172,7 +172,7 @@ const T* Reader::read(size_t begin, size_t n) {
     if (piece.data.contiguous()) {
       const char* in = base + first * item_size(t);
       // Arrays may be unaligned (a field of a packed record); those are copied.
-      if (as_is && piece.direct && run == n && reinterpret_cast<uintptr_t>(in) % alignof(T) == 0) {
+      if (as_is && run == n && reinterpret_cast<uintptr_t>(in) % alignof(T) == 0) {
         result = reinterpret_cast<const T*>(in);
         return;
       }
@@ -193,15 +193,23 @@ const T* Reader::read(size_t begin, size_t n) {
       convert(t, native(), run, work + at);
     }
   });
-  if (const uint8_t* alive = live(begin, n))
-    for (size_t i = 0; i < n; ++i) work[i] = alive[i] ? work[i] : T(0);
   return result;
 }
 
 template <class T>
+const T* Reader::read(size_t begin, size_t n) {
+  const T* elements = read_all<T>(begin, n);
+  const uint8_t* alive = live(begin, n);
+  if (alive == nullptr) return elements;
+  T* const work = chunk<T>();
+  for (size_t i = 0; i < n; ++i) work[i] = alive[i] ? elements[i] : T(0);
+  return work;
+}
+
+template <class T>
 const T* Reader::read_live(size_t begin, size_t& n) {
-  const T* elements = read<T>(begin, n);
-  const uint8_t* alive = groups_.masked() ? mask_.data() : nullptr;
+  const T* elements = read_all<T>(begin, n);
+  const uint8_t* alive = live(begin, n);
   if (alive == nullptr) return elements;
   T* const work = chunk<T>();
   size_t kept = 0;
@@ -232,8 +240,9 @@ size_t Reader::count_live(size_t begin, size_t end) {
   return count;
 }
 
-#define PQI_READ(T)                                  \
-  template const T* Reader::read<T>(size_t, size_t); \
+#define PQI_READ(T)                                      \
+  template const T* Reader::read<T>(size_t, size_t);     \
+  template const T* Reader::read_all<T>(size_t, size_t); \
   template const T* Reader::read_live<T>(size_t, size_t&);
 PQI_READ(float)
 PQI_READ(double)

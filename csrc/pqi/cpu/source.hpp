@@ -84,6 +84,10 @@ class Reader {
   template <class T>
   const T* read(size_t begin, size_t n);
 
+  // As read, but masked-out elements too are what they are in memory.
+  template <class T>
+  const T* read_all(size_t begin, size_t n);
+
   // As read, but only the live elements; their number replaces n.
   template <class T>
   const T* read_live(size_t begin, size_t& n);

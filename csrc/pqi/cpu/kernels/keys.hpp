@@ -111,6 +111,12 @@ uint64_t count_above(const K* bits, size_t n, K mask, K threshold) {
   return total;
 }
 
+uint64_t drop_dead(const uint8_t* live, size_t n, uint8_t* mask, uint64_t* between) {
+  for (size_t i = 0; i < n; ++i) mask[i] = live[i] ? mask[i] : 0;
+  *between += count_bit(mask, n, 1);
+  return count_bit(mask, n, 0);
+}
+
 uint64_t settle_ties(uint8_t* mask, size_t n, uint64_t ties) {
   const uint64_t here = ties > 0 ? count_bit(mask, n, 1) : 0;
   if (here <= ties) {
