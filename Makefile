@@ -4,13 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 SOURCES := $(shell find CMakeLists.txt csrc python README.md LICENSE -type f -not -name '*.pyc' 2>/dev/null)
-CXX_FILES := $(shell find csrc -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
+CXX_FILES := $(shell find csrc tests/driver -name '*.cpp' -o -name '*.hpp' 2>/dev/null)
 TOOLS := $(VENV)/tools.stamp
 INSTALLED := $(VENV)/installed.stamp
 TRAINERS := $(VENV)/trainers.stamp
 PEERS := $(VENV)/peers.stamp
 
-.PHONY: help install demo study test test-slow sanitize lint format types bench clean
+.PHONY: help install demo study test test-slow sanitize tsan coverage lint format types bench clean
 
 help:
 	@echo "make demo       prune a network on scikit-learn's digits with four methods and write a report"
@@ -18,6 +18,8 @@ help:
 	@echo "make test       lint, types and the fast tests"
 	@echo "make test-slow  the tests that take longer"
 	@echo "make sanitize   the array tests on a core built with the address and undefined-behaviour sanitizers"
+	@echo "make tsan       every measure from several threads at once under the thread sanitizer (clang and libomp)"
+	@echo "make coverage   which lines of the C++ core the array tests reach; fails below 90 %"
 	@echo "make bench      time every measure beside its peers and rewrite the README's table and figure"
 	@echo "make format     put the sources into the form that lint asks for"
 	@echo "make clean      remove what was built; the virtual environment stays"
@@ -57,8 +59,8 @@ test-slow: $(TRAINERS)
 # are preloaded, leaks (the interpreter's) are not looked for, and every allocation is malloc's.
 SANITIZE := build/sanitize
 SANITIZED := $(SANITIZE)/stamp
-SANITIZE_FLAGS := -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
-SANITIZE_TESTS ?= $(filter-out tests/test_cli.py tests/test_architecture.py,$(wildcard tests/test_*.py))
+SANITIZE_FLAGS := -O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS
+SANITIZE_TESTS ?= $(ARRAY_TESTS) tests/checkpoint tests/prune
 
 $(SANITIZED): $(INSTALLED)
 	$(PIP) install --upgrade --no-deps --no-build-isolation --target $(SANITIZE)/site -C build-dir=$(SANITIZE)/cmake \
@@ -69,6 +71,35 @@ sanitize: $(SANITIZED)
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
 		PYTHONPATH=$(SANITIZE)/site $(BIN)/python -m pytest --capture=sys -p no:cacheprovider -m "not slow" $(SANITIZE_TESTS)
+
+# Without Python, and with clang: archer tells the sanitizer what libomp's barriers order, which nothing does for libgomp.
+TSAN := build/tsan
+TSAN_CXX ?= clang++-19
+ARCHER ?= $(shell $(TSAN_CXX) -print-file-name=libarcher.so 2>/dev/null)
+
+tsan: $(TOOLS)
+	$(BIN)/cmake -S tests/driver -B $(TSAN) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN)/ninja) \
+		-DCMAKE_CXX_COMPILER=$(TSAN_CXX) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_CXX_FLAGS=-fsanitize=thread
+	$(BIN)/cmake --build $(TSAN)
+	OMP_NUM_THREADS=3 OMP_TOOL_LIBRARIES=$(ARCHER) TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1" \
+		$(TSAN)/driver 2 >$(TSAN)/lines.txt
+
+# Lines that run once are counted, whichever instruction set's object they run in.
+COVERAGE := build/coverage
+COVERED := $(COVERAGE)/stamp
+COVERAGE_FLAGS := -O1 -g1 --coverage -fprofile-update=atomic
+ARRAY_TESTS = $(filter-out tests/test_cli.py tests/test_architecture.py tests/test_bench.py,$(wildcard tests/test_*.py))
+
+$(COVERED): $(INSTALLED)
+	$(PIP) install --upgrade --no-deps --no-build-isolation --target $(COVERAGE)/site -C build-dir=$(COVERAGE)/cmake \
+		-C cmake.build-type=Debug -C cmake.define.CMAKE_CXX_FLAGS="$(COVERAGE_FLAGS)" .
+	@touch $@
+
+coverage: $(COVERED)
+	find $(COVERAGE)/cmake -name '*.gcda' -delete
+	PYTHONPATH=$(COVERAGE)/site $(BIN)/python -m pytest -p no:cacheprovider -m "not slow" $(ARRAY_TESTS)
+	$(BIN)/gcovr --root . --filter csrc/ $(COVERAGE)/cmake --merge-mode-functions=separate --print-summary \
+		--txt --fail-under-line 90
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

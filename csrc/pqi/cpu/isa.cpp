@@ -21,7 +21,11 @@ const Candidate candidates[] = {
      }},
     {&kernels_avx2, [] { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }},
 #endif
+#if defined(__aarch64__)
+    {&kernels_neon, [] { return true; }},
+#else
     {&kernels_baseline, [] { return true; }},
+#endif
 };
 
 const Kernels* find(const std::string& name) {

@@ -84,7 +84,11 @@ struct Kernels {
   void (*sort_columns64)(uint64_t* tile, size_t width);
 };
 
+#if defined(__aarch64__)
+extern const Kernels kernels_neon;  // what every such processor has
+#else
 extern const Kernels kernels_baseline;
+#endif
 #if defined(__x86_64__)
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;

@@ -1,0 +1,57 @@
+"""The core on aarch64, whose baseline is NEON, has the bits of this machine: one program, cross-compiled and emulated."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DRIVER = Path(__file__).parent / "driver"
+SYSROOT = Path("/usr/aarch64-linux-gnu")
+BESIDE_PYTHON = str(Path(sys.executable).parent)
+
+
+def tool(name: str) -> str:
+    """Return a program's path, or skip."""
+    found = shutil.which(name) or shutil.which(name, path=BESIDE_PYTHON)
+    if found is None:
+        pytest.skip(f"needs {name} (Debian: g++-aarch64-linux-gnu, qemu-user)")
+    return found
+
+
+def build(where: Path, *settings: str) -> Path:
+    """Build the driver and return it."""
+    cmake = tool("cmake")
+    configure = [cmake, "-S", DRIVER, "-B", where, *settings]
+    for command in (configure, [cmake, "--build", where, "--parallel", "2"]):
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    return where / "driver"
+
+
+def lines(*command: str | Path, threads: int) -> tuple[str, list[str]]:
+    """Return the name of the kernels that ran and what the driver printed."""
+    env = dict(os.environ, OMP_NUM_THREADS=str(threads), PQI_ISA="")
+    ran = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return ran.stderr.strip(), ran.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_emulated_neon_has_the_bits_of_this_machine(tmp_path: Path) -> None:
+    compiler, emulator = tool("aarch64-linux-gnu-g++"), tool("qemu-aarch64")
+    native = build(tmp_path / "native")
+    other = build(
+        tmp_path / "aarch64",
+        "-DCMAKE_SYSTEM_NAME=Linux",
+        "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+        f"-DCMAKE_CXX_COMPILER={compiler}",
+    )
+    _, expected = lines(native, threads=2)
+    isa, found = lines(emulator, "-L", SYSROOT, other, threads=2)
+    assert isa == "neon"
+    assert len(expected) > 3000
+    assert [pair for pair in zip(expected, found, strict=True) if pair[0] != pair[1]] == []
