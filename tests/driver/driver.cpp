@@ -6,9 +6,11 @@
 #include <thread>
 
 #include "../../csrc/pqi/cpu/gini.hpp"
+#include "../../csrc/pqi/cpu/gini_sketch.hpp"
 #include "../../csrc/pqi/cpu/group_loop.hpp"
 #include "../../csrc/pqi/cpu/isa.hpp"
 #include "../../csrc/pqi/cpu/norms.hpp"
+#include "../../csrc/pqi/cpu/power_sums.hpp"
 #include "../../csrc/pqi/cpu/summary.hpp"
 #include "../../csrc/pqi/cpu/topk.hpp"
 #include "samples.hpp"
@@ -51,12 +53,24 @@ uint64_t norms_of(const cpu::Groups& groups) {
   return hash_of(2 * groups.count(), [&](double* out) { cpu::norms(groups, 0.7, 2.0, out, out + groups.count()); });
 }
 
-uint64_t bounds_of(const cpu::Groups& groups, const std::vector<uint64_t>& live) {
-  std::vector<double> mean(groups.count());
-  return hash_of(groups.count(), [&](double* out) {
-    cpu::mean_and_index(groups, 0.6, 1.1, mean.data(), out);
-    for (size_t g = 0; g < groups.count(); ++g) out[g] = retained_bound_of(out[g], double(live[g]), 0.6, 1.1, 0.01);
-  });
+uint64_t bounds_of(const cpu::Groups& groups) {
+  const size_t n = groups.count();
+  return hash_of(3 * n, [&](double* out) { cpu::mean_index_bound(groups, 0.6, 1.1, 0.01, out, out + n, out + 2 * n); });
+}
+
+uint64_t sketches_of(const cpu::Groups& groups) {
+  std::vector<GiniInterval> found(groups.count());
+  cpu::gini_within(groups, 1e-3, false, found.data());
+  Hash hash;
+  for (const GiniInterval& interval : found)
+    for (double x : {interval.low, interval.value, interval.high}) hash.add(x);
+  return hash.value;
+}
+
+uint64_t accumulated(const cpu::Groups& groups) {
+  cpu::PowerSums sums({0.5, 1.0, 1.3, 2.0});
+  sums.update(groups);
+  return hash_of(4, [&](double* out) { sums.power_means(out); });
 }
 
 uint64_t extents_of(const cpu::Groups& groups) {
@@ -69,14 +83,15 @@ uint64_t extents_of(const cpu::Groups& groups) {
   return hash.value;
 }
 
-uint64_t masks_of(const cpu::Groups& groups, const Arrangement& how, const std::vector<uint64_t>& k) {
+uint64_t masks_of(const cpu::Groups& groups, const Arrangement& how, const std::vector<uint64_t>& k,
+                  const std::vector<uint64_t>& live) {
   std::vector<char> kept(how.data.size(), 2);
   View mask;
   mask.data = kept.data();
   mask.dtype = DType::boolean;
   int64_t stride = int64_t(kept.size());
   for (int i = 0; i < how.data.ndim; ++i) mask.push(how.data.shape[i], stride /= how.data.shape[i]);
-  cpu::topk_mask(groups, k, groups_of({mask, {}, how.axes}));
+  cpu::topk_mask(groups, k, live, groups_of({mask, {}, how.axes}));
   Hash hash;
   for (char byte : kept) hash.add(uint64_t(byte));
   return hash.value;
@@ -97,13 +112,15 @@ void measure(const Sample& sample, const std::string& name, const Arrangement& h
   print("power means", hash_of(count * 3, [&](double* out) { cpu::power_means(groups, wide, out); }));
   print("norms", norms_of(groups));
   print("Gini", hash_of(count, [&](double* out) { cpu::gini(groups, out); }));
-  print("bounds", bounds_of(groups, live));
+  print("bounds", bounds_of(groups));
   print("extents", extents_of(groups));
+  print("Gini within 1e-3", sketches_of(groups));
+  if (count == 1) print("power sums", accumulated(groups));
   for (const uint64_t share : {100, 10, 2, 1}) {
     std::vector<uint64_t> k;
     for (uint64_t n : live) k.push_back(n / share);
-    print("thresholds", hash_of(count, [&](double* out) { cpu::topk_threshold(groups, k, out); }));
-    print("masks", masks_of(groups, how, k));
+    print("thresholds", hash_of(count, [&](double* out) { cpu::topk_threshold(groups, k, live, out); }));
+    print("masks", masks_of(groups, how, k, live));
   }
 }
 
