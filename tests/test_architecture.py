@@ -142,6 +142,34 @@ def test_functions_are_short(path: Path) -> None:
             assert (node.body[-1].end_lineno or 0) - first.lineno < 60, node.name
 
 
+def bodies(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the head of every function of C++ code, and how many lines its body has."""
+    head, line, inside = "", 1, 0
+    opened: list[tuple[str, int, bool]] = []  # head, line, and whether it is an outermost function, of every open brace
+    for character in re.sub(r'"(\\.|[^"\\])*"', '""', re.sub(r"'(\\.|[^'\\])'", "0", text)):
+        line += character == "\n"
+        if character == "{":
+            is_function = ")" in head and not re.match(r"\s*(namespace|struct|class|enum|union|extern)\b", head)
+            opened.append((head, line, is_function and not inside))
+            inside += is_function and not inside
+        elif character == "}":
+            head, start, is_function = opened.pop()
+            if is_function:
+                inside -= 1
+                yield " ".join(head.split())[-80:], line - start - 1
+        head = "" if character in "{};" else head + character
+
+
+@pytest.mark.parametrize("path", [*DEFINITIONS, *CPU, *BINDINGS], ids=name_of)
+def test_core_functions_are_short(path: Path) -> None:
+    assert [(head, lines) for head, lines in bodies(code(path)) if lines >= 60] == []
+
+
+def test_core_functions_are_found() -> None:
+    text = "namespace a {\nint f(int x,\n      int y) {\n  if (x) {\n    y += '{';\n  }\n  return y;\n}\n}"
+    assert list(bodies(text)) == [("int f(int x, int y)", 4)]
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_sources_parse_with_the_oldest_python(path: Path) -> None:
     ast.parse(path.read_text(), feature_version=(3, 10))

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,65 @@ def test_instruction_sets_and_threads(name: str) -> None:
             assert (pqi.info()["isa"], pqi.info()["num_threads"]) == (isa, threads)
             results[isa, threads] = fingerprint(x)
     assert len(set(results.values())) == 1, results
+
+
+def masked_fingerprint(x: np.ndarray) -> str:
+    """Return a digest of every function's results on the live entries of x, whole, by rows and by columns."""
+    digest = hashlib.sha256()
+    rows = x[: x.size // 500 * 500].reshape(-1, 500)
+    for array, rest in ((x, {}), (rows, {"axis": 1}), (rows, {"axis": 0})):
+        live = np.random.default_rng(5).random(array.shape) < 0.6
+        k = np.count_nonzero(live, **rest) // 3
+        digest.update(bits(pqi.index_grid(array, [0.1, 0.5], [1.0, 2.0], where=live, **rest)))
+        digest.update(bits(np.array(pqi.norms(array, 0.6, 1.9, where=live, **rest))))
+        digest.update(bits(pqi.power_means(array, [0.3, 1.0, 4.5], where=live, **rest)))
+        digest.update(bits(pqi.gini(array, where=live, **rest)))
+        digest.update(bits(pqi.retained_bound(array, 0.6, 1.1, where=live, **rest)))
+        digest.update(bits(pqi.topk_mask(array, k, where=live, **rest)))
+        digest.update(bits(pqi.topk_threshold(array, k, where=live, **rest)))
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("name", ["float32", "float64", "bfloat16", "int8", "uint64", "float32 int4"])
+def test_instruction_sets_and_threads_under_a_mask(name: str) -> None:
+    x = inputs()[name][:160_000]
+    results = set()
+    for isa in pqi.info()["isas"]:
+        pqi.use_isa(isa)
+        for threads in THREADS:
+            pqi.set_num_threads(threads)
+            results.add(masked_fingerprint(x))
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("dtype", [BFLOAT16, np.dtype(np.float16), np.dtype(np.int8)], ids=str)
+def test_histograms(dtype: np.dtype[Any]) -> None:
+    """From 2^20 entries on narrow types are counted: whole, strided, masked or pooled, by whichever processor."""
+    x = sample(dtype, (1 << 20) + 4_321)
+    live = np.random.default_rng(5).random(x.size) < 0.6
+    pool = pqi.pooled(np.split(x, [1, 5_000, 700_000]))
+    results = set()
+    for isa in pqi.info()["isas"]:
+        pqi.use_isa(isa)
+        for threads in THREADS:
+            pqi.set_num_threads(threads)
+            for array in (x, strided(x), pool):
+                grid = pqi.index_grid(array, [0.1, 0.7], [1.0, 2.0])
+                results.add((bits(grid), bits(pqi.gini(array)), bits(pqi.topk_threshold(array, 9_999))))
+            masked = pqi.index(x, where=live), pqi.gini(x, where=live), pqi.topk_threshold(x, 9_999, where=live)
+            results.add(("masked", *map(bits, masked)))
+    assert len(results) == 2
+
+
+def test_python_threads_share_data() -> None:
+    """Calls from several threads at once, on the same arrays, with OpenMP's own threads in each."""
+    arrays = [inputs()[name][:120_000] for name in ("float32", "float64", "bfloat16", "float32 int4")]
+    for x in arrays:
+        x.flags.writeable = False
+    expected = [fingerprint(x) for x in arrays]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(fingerprint, arrays * 3))
+    assert found == expected * 3
 
 
 WHOLE_PROGRAM = """
