@@ -27,8 +27,9 @@ def tool(name: str) -> str:
 def build(where: Path, *settings: str) -> Path:
     """Build the driver and return it."""
     cmake = tool("cmake")
-    configure = [cmake, "-S", DRIVER, "-B", where, *settings]
-    for command in (configure, [cmake, "--build", where, "--parallel", "2"]):
+    configure: list[str | Path] = [cmake, "-S", DRIVER, "-B", where, *settings]
+    make: list[str | Path] = [cmake, "--build", where, "--parallel", "2"]
+    for command in (configure, make):
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
     return where / "driver"

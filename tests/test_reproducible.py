@@ -85,7 +85,8 @@ def masked_fingerprint(x: np.ndarray) -> str:
     """Return a digest of every function's results on the live entries of x, whole, by rows and by columns."""
     digest = hashlib.sha256()
     rows = x[: x.size // 500 * 500].reshape(-1, 500)
-    for array, rest in ((x, {}), (rows, {"axis": 1}), (rows, {"axis": 0})):
+    calls: list[tuple[Any, dict[str, Any]]] = [(x, {}), (rows, {"axis": 1}), (rows, {"axis": 0})]
+    for array, rest in calls:
         live = np.random.default_rng(5).random(array.shape) < 0.6
         k = np.count_nonzero(live, **rest) // 3
         digest.update(bits(pqi.index_grid(array, [0.1, 0.5], [1.0, 2.0], where=live, **rest)))
@@ -116,7 +117,7 @@ def test_histograms(dtype: np.dtype[Any]) -> None:
     x = sample(dtype, (1 << 20) + 4_321)
     live = np.random.default_rng(5).random(x.size) < 0.6
     pool = pqi.pooled(np.split(x, [1, 5_000, 700_000]))
-    results = set()
+    results: set[tuple[bytes, ...]] = set()
     for isa in pqi.info()["isas"]:
         pqi.use_isa(isa)
         for threads in THREADS:
@@ -125,7 +126,7 @@ def test_histograms(dtype: np.dtype[Any]) -> None:
                 grid = pqi.index_grid(array, [0.1, 0.7], [1.0, 2.0])
                 results.add((bits(grid), bits(pqi.gini(array)), bits(pqi.topk_threshold(array, 9_999))))
             masked = pqi.index(x, where=live), pqi.gini(x, where=live), pqi.topk_threshold(x, 9_999, where=live)
-            results.add(("masked", *map(bits, masked)))
+            results.add((b"masked", *(bits(value) for value in masked)))
     assert len(results) == 2
 
 
