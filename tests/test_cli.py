@@ -199,6 +199,18 @@ def test_misuse_is_refused_in_one_line_before_any_work(capsys, empty, arguments,
     assert list(empty.iterdir()) == []
 
 
+def test_the_running_mean_is_asked_for_on_the_command_line(monkeypatch):
+    asked = []
+
+    def report(directory, *, running_mean):
+        asked.append(running_mean)
+        return 0
+
+    monkeypatch.setattr(cli, "report", report)
+    assert cli.main(["report", "runs", "--running-mean"]) == cli.main(["report", "runs"]) == 0
+    assert asked == [True, False]
+
+
 @pytest.mark.parametrize("command", [["prune"], ["demo"], ["report", "runs"]])
 def test_missing_extras_are_named_with_the_remedy(capsys, empty, monkeypatch, command):
     monkeypatch.setattr(cli, "find_spec", lambda name: None if name in ("torch", "sklearn") else object())

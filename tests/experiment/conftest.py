@@ -5,6 +5,7 @@ import torch
 
 from experiment.tiny import configuration
 from pqi.experiment.method_spec import MethodSpec
+from pqi.experiment.report import write_report
 from pqi.experiment.study import execute_all
 
 
@@ -27,3 +28,9 @@ def tiny_root(tmp_path_factory):
     configs.append(configuration(method=MethodSpec.parse("sap:0.5,1,gamma=9")))
     assert execute_all(configs, root, jobs=1, on_advance=lambda advance: None) == []
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_report(tiny_root):
+    """Report on the finished runs."""
+    return write_report(tiny_root)

@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pqi.experiment.report import write_report
-
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: apt-get install chromium")
 
@@ -47,8 +45,8 @@ document.title = JSON.stringify(answer);
 
 
 @pytest.fixture(scope="module")
-def page(tiny_root):
-    return write_report(tiny_root).page.read_text(encoding="utf-8")
+def page(tiny_report):
+    return tiny_report.page.read_text(encoding="utf-8")
 
 
 def opened(page, folder, *options, width=1200):
