@@ -25,6 +25,16 @@ def test_accuracy(distribution: str, n: int) -> None:
     assert pqi.gini(x) == pytest.approx(reference.gini(x), rel=0, abs=1e-14)
 
 
+@pytest.mark.parametrize(("low", "spread"), [(1.0, 2**-4), (1.0, 2**-8), (0.1, 0.0)])
+def test_crowded_magnitudes(low: float, spread: float) -> None:
+    """All in a few of the partition's ranges: counted rather than sorted, by all threads where one range holds most."""
+    rng = np.random.default_rng(3)
+    x = (low + spread * rng.random(2_300_001)).astype(np.float32)
+    x[::1000] = 0
+    expected = reference.gini(x)
+    assert pqi.gini(x) == pytest.approx(expected, rel=0, abs=math.ulp(expected))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
 def test_accuracy_at_1e7(distribution: str) -> None:
