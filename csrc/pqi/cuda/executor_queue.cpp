@@ -1,0 +1,30 @@
+// The executor as a device: what launch.cu is for a GPU.
+#include <cstdlib>
+
+#include "launch.hpp"
+
+namespace pqi::cuda {
+
+int device_count() { return 1; }
+std::vector<std::string> device_names() { return {"executor"}; }
+std::vector<std::string> architectures() { return {"host"}; }
+
+Queue::Queue(int device, uintptr_t stream) : device_(device), stream_(stream) {
+  processors_ = executor::settings().processors;
+  shared_limit_ = executor::settings().shared_limit;
+}
+
+Queue::~Queue() = default;
+
+void Queue::fill(void* to, int byte, size_t bytes) const { std::memset(to, byte, bytes); }
+
+void* Queue::allocate(size_t bytes) const {
+  void* memory = std::malloc(bytes > 0 ? bytes : 1);
+  if (memory == nullptr) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes of scratch memory");
+  std::memset(memory, executor::poison, bytes);
+  return memory;
+}
+
+void Queue::release(void* memory) const noexcept { std::free(memory); }
+
+}  // namespace pqi::cuda

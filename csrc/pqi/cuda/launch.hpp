@@ -1,0 +1,100 @@
+// Where work goes: a device and a stream of it. Everything is enqueued, nothing waits.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace pqi::cuda {
+
+// No device, no kernel for it, or a call that failed; the context stays usable.
+class DeviceError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class OutOfMemory : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
+};
+
+// Devices that can be used now: none where there is no driver.
+int device_count();
+std::vector<std::string> device_names();
+// What kernels were compiled for.
+std::vector<std::string> architectures();
+
+// Makes the device current while it lives; `stream` is a cudaStream_t.
+class Queue {
+ public:
+  Queue(int device, uintptr_t stream);
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  int processors() const { return processors_; }
+  size_t shared_limit() const { return shared_limit_; }  // a block's, opt-in included
+
+  // Runs a program (see block.hpp) on `blocks` blocks with this much shared memory; no block is no work.
+  template <class Program>
+  void launch(uint64_t blocks, const Program& program, size_t shared_bytes = 0) const;
+
+  // Sets every byte.
+  void fill(void* to, int byte, size_t bytes) const;
+  void* allocate(size_t bytes) const;
+  void release(void* memory) const noexcept;
+
+ private:
+  void begin_launch(const void* kernel, uint64_t blocks, size_t shared_bytes) const;
+  void end_launch() const;
+
+  int device_, device_before_ = 0;
+  uintptr_t stream_;
+  int processors_ = 1;
+  size_t shared_limit_ = 0;
+};
+
+}  // namespace pqi::cuda
+
+#if defined(__CUDACC__)
+
+#include "block.hpp"
+
+namespace pqi::cuda {
+
+template <class Program>
+__global__ void __launch_bounds__(Program::threads) run_program(const __grid_constant__ Program program) {
+  Block block;
+  program(block);
+}
+
+template <class Program>
+void Queue::launch(uint64_t blocks, const Program& program, size_t shared_bytes) const {
+  if (blocks == 0) return;
+  begin_launch(reinterpret_cast<const void*>(&run_program<Program>), blocks, shared_bytes);
+  run_program<Program>
+      <<<unsigned(blocks), Program::threads, shared_bytes, reinterpret_cast<cudaStream_t>(stream_)>>>(program);
+  end_launch();
+}
+
+}  // namespace pqi::cuda
+
+#elif defined(PQI_EXECUTOR)
+
+#include "block.hpp"
+
+namespace pqi::cuda {
+
+template <class Program>
+void Queue::launch(uint64_t blocks, const Program& program, size_t shared_bytes) const {
+  executor::run(blocks, Program::threads, shared_bytes, [&] {
+    Block block;
+    program(block);
+  });
+}
+
+}  // namespace pqi::cuda
+
+#endif

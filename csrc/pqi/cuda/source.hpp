@@ -1,0 +1,237 @@
+// What a measure is computed of, as a device sees it: groups of elements behind pieces of memory (see cpu/source.hpp
+// for the same on the host). Few pieces travel with a program's arguments, many lie in device memory.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "../magnitude_key.hpp"
+#include "../power.hpp"
+#include "../view.hpp"
+#include "block.hpp"
+#include "workspace.hpp"
+
+namespace pqi::cuda {
+
+// One array's share of a group; `begin` is the flat index of its first element. Dimensions are pairs of extent and
+// stride, `data_dims` words and `mask_dims` words into the table.
+struct Piece {
+  const char* data;
+  const uint8_t* mask;  // null: all live
+  uint64_t begin, size;
+  uint32_t dtype;
+  uint32_t ndim, mask_ndim;
+  uint32_t data_dims, mask_dims;
+  uint32_t contiguous;  // the elements, not the mask
+};
+
+struct Source {
+  static constexpr size_t words_at_hand = 64;
+
+  uint64_t count, size;  // groups, and elements of each
+  uint32_t pieces;
+  DType dtype;        // the common type
+  bool as_float;      // numbers travel as float32
+  bool homogeneous, masked;
+  uint32_t outer_ndim, outer_dims, outer_mask_ndim, outer_mask_dims;  // what tells groups apart
+  const uint64_t* far;                                                // the table where it does not fit here
+  uint64_t table[words_at_hand];
+
+  PQI_DEVICE const uint64_t* words() const { return far != nullptr ? far : table; }
+  PQI_DEVICE const Piece& piece(uint32_t i) const { return reinterpret_cast<const Piece*>(words())[i]; }
+
+  PQI_DEVICE int64_t offset(uint32_t dims, uint32_t ndim, uint64_t flat) const {
+    const uint64_t* const dim = words() + dims;
+    int64_t bytes = 0;
+    for (uint32_t i = ndim; i-- > 0;) {
+      const uint64_t extent = dim[2 * i];
+      bytes += int64_t(i == 0 ? flat : flat % extent) * int64_t(dim[2 * i + 1]);
+      flat /= extent;
+    }
+    return bytes;
+  }
+};
+
+// A source and the memory behind it; keeps that until the queue has used it.
+class Groups {
+ public:
+  Groups(const Queue& queue, const std::vector<View>& arrays, const std::vector<View>& masks,
+         const std::vector<int>* axes);
+
+  const Source& source() const { return source_; }
+  uint64_t count() const { return source_.count; }
+  uint64_t size() const { return source_.size; }
+
+ private:
+  Source source_{};
+  std::unique_ptr<Scratch<uint64_t>> far_;
+};
+
+// Copies words into device memory, a few hundred with each launch, so that the host's copy is free at once.
+void upload(const Queue& queue, const std::vector<uint64_t>& words, uint64_t* to);
+
+#if defined(__CUDACC__) || defined(PQI_EXECUTOR)
+
+template <class T>
+PQI_DEVICE T stored(const char* at) {
+  return *reinterpret_cast<const T*>(at);
+}
+
+template <class T>
+PQI_DEVICE T number_at(DType t, const char* at) {
+  switch (t) {
+    case DType::f64:
+      return T(stored<double>(at));
+    case DType::f32:
+      return T(stored<float>(at));
+    case DType::f16:
+      return T(half_to_float(stored<uint16_t>(at)));
+    case DType::bf16:
+      return T(bfloat_to_float(stored<uint16_t>(at)));
+    case DType::e4m3:
+      return T(e4m3_to_float(stored<uint8_t>(at)));
+    case DType::e5m2:
+      return T(e5m2_to_float(stored<uint8_t>(at)));
+    case DType::i8:
+      return T(stored<int8_t>(at));
+    case DType::i16:
+      return T(stored<int16_t>(at));
+    case DType::i32:
+      return T(stored<int32_t>(at));
+    case DType::i64:
+      return T(stored<int64_t>(at));
+    case DType::u8:
+      return T(stored<uint8_t>(at));
+    case DType::u16:
+      return T(stored<uint16_t>(at));
+    case DType::u32:
+      return T(stored<uint32_t>(at));
+    case DType::u64:
+      return T(stored<uint64_t>(at));
+    default:
+      return T(stored<uint8_t>(at) != 0);
+  }
+}
+
+// Integers as unsigned magnitudes, anything else as its bits.
+template <class U>
+PQI_DEVICE U bits_at(DType t, const char* at) {
+  switch (t) {
+    case DType::i8:
+      return unsigned_magnitude<U>(stored<int8_t>(at));
+    case DType::i16:
+      return unsigned_magnitude<U>(stored<int16_t>(at));
+    case DType::i32:
+      return unsigned_magnitude<U>(stored<int32_t>(at));
+    case DType::i64:
+      return unsigned_magnitude<U>(stored<int64_t>(at));
+    case DType::boolean:
+      return U(stored<uint8_t>(at) != 0);
+    default:
+      break;
+  }
+  switch (item_size(t)) {
+    case 1:
+      return U(stored<uint8_t>(at));
+    case 2:
+      return U(stored<uint16_t>(at));
+    case 4:
+      return U(stored<uint32_t>(at));
+    default:
+      return U(stored<uint64_t>(at));
+  }
+}
+
+template <class K>
+struct NumberOf;
+template <>
+struct NumberOf<uint32_t> {
+  using Type = float;
+};
+template <>
+struct NumberOf<uint64_t> {
+  using Type = double;
+};
+
+// A thread's place in a group; fast when asked for neighbouring elements one after another.
+class Cursor {
+ public:
+  PQI_DEVICE Cursor(const Source& source, uint64_t group) : source_(source) {
+    if (source.count > 1) {
+      data_offset_ = source.offset(source.outer_dims, source.outer_ndim, group);
+      if (source.masked) mask_offset_ = source.offset(source.outer_mask_dims, source.outer_mask_ndim, group);
+    }
+    begin_ = 0;
+    end_ = 0;
+  }
+
+  // Masked-out elements are zero.
+  template <class T>
+  PQI_DEVICE T number(uint64_t i) {
+    seek(i);
+    return is_live(i) ? number_at<T>(dtype(), address(i)) : T(0);
+  }
+
+  // The bits of the common type, of which its key rule makes keys.
+  template <class K>
+  PQI_DEVICE K bits(uint64_t i) {
+    seek(i);
+    if constexpr (sizeof(K) > 2) {
+      if (dtype() != source_.dtype && is_floating(source_.dtype))
+        return bits_as<K>(number_at<typename NumberOf<K>::Type>(dtype(), address(i)));
+    }
+    return bits_at<K>(dtype(), address(i));
+  }
+
+  PQI_DEVICE bool live(uint64_t i) {
+    if (!source_.masked) return true;
+    seek(i);
+    return is_live(i);
+  }
+
+  PQI_DEVICE char* address(uint64_t i) {
+    seek(i);
+    const uint64_t within = i - begin_;
+    const int64_t offset =
+        piece_->contiguous ? int64_t(within * item_size(dtype())) : source_.offset(piece_->data_dims, piece_->ndim, within);
+    return const_cast<char*>(piece_->data + data_offset_ + offset);
+  }
+
+  // Where [i, i + n) lies as it is, aligned for 16-byte loads and unmasked; else null.
+  PQI_DEVICE const char* direct(DType as, uint64_t i, uint64_t n) {
+    if (source_.masked || n == 0) return nullptr;
+    seek(i);
+    if (dtype() != as || !piece_->contiguous || i + n > end_) return nullptr;
+    const char* const at = address(i);
+    return reinterpret_cast<uintptr_t>(at) % 16 == 0 ? at : nullptr;
+  }
+
+ private:
+  PQI_DEVICE DType dtype() const { return DType(piece_->dtype); }
+
+  PQI_DEVICE bool is_live(uint64_t i) const {
+    if (!source_.masked) return true;
+    return piece_->mask[mask_offset_ + source_.offset(piece_->mask_dims, piece_->mask_ndim, i - begin_)] != 0;
+  }
+
+  PQI_DEVICE void seek(uint64_t i) {
+    if (i >= begin_ && i < end_) return;
+    uint32_t low = 0, high = source_.pieces;  // the piece lies in [low, high)
+    while (low + 1 < high) {
+      const uint32_t middle = low + (high - low) / 2;
+      (source_.piece(middle).begin <= i ? low : high) = middle;
+    }
+    piece_ = &source_.piece(low);
+    begin_ = piece_->begin;
+    end_ = begin_ + piece_->size;
+  }
+
+  const Source& source_;
+  const Piece* piece_ = nullptr;
+  int64_t data_offset_ = 0, mask_offset_ = 0;
+  uint64_t begin_, end_;
+};
+
+#endif
+
+}  // namespace pqi::cuda

@@ -1,0 +1,110 @@
+#include "summary.hpp"
+
+#include "key_type.hpp"
+
+namespace pqi::cuda {
+namespace {
+
+struct Store {
+  static constexpr int threads = 256;
+
+  uint64_t n, value;
+  uint64_t* to;
+
+  PQI_DEVICE void operator()(Block& block) const {
+    const uint64_t i = block.index() * threads + uint64_t(block.thread());
+    if (i < n) to[i] = value;
+  }
+};
+
+// A warp counts a stretch of a group; stretches add up.
+template <class K, bool keys>
+struct Count {
+  static constexpr int threads = 256;
+  static constexpr uint64_t stretch = 8192;
+
+  Source source;
+  uint64_t *largest, *zeros, *live;  // the first two for keys only
+
+  PQI_DEVICE void operator()(Block& block) const {
+    const uint64_t per_group = (source.size + stretch - 1) / stretch;
+    const uint64_t task = block.index() * (threads / warp_size) + uint64_t(block.warp()), group = task / per_group;
+    if (group >= source.count) return;
+    const uint64_t begin = task % per_group * stretch;
+    const uint64_t end = source.size - begin < stretch ? source.size : begin + stretch;
+    Cursor cursor(source, group);
+    const auto rule = key_rule<K>(source.dtype);
+    uint64_t top = 0, zero = 0, alive = 0;
+    for (uint64_t i = begin + uint64_t(block.lane()); i < end; i += warp_size) {
+      if (!cursor.live(i)) continue;
+      ++alive;
+      if constexpr (keys) {
+        const uint64_t key = rule(cursor.bits<K>(i));
+        top = top < key ? key : top;
+        zero += key == 0;
+      }
+    }
+    for (int delta = warp_size / 2; delta > 0; delta /= 2) {
+      alive += block.shuffle_xor(alive, delta);
+      if constexpr (!keys) continue;
+      zero += block.shuffle_xor(zero, delta);
+      const uint64_t other = block.shuffle_xor(top, delta);
+      top = top < other ? other : top;
+    }
+    if (block.lane() != 0) return;
+    block.add(live + group, alive);
+    if constexpr (keys) {
+      block.add(zeros + group, zero);
+      block.max(largest + group, top);
+    }
+  }
+};
+
+struct Value {
+  static constexpr int threads = 256;
+
+  DType dtype;
+  uint64_t n;
+  const uint64_t *largest, *live;
+  double* out;
+
+  PQI_DEVICE void operator()(Block& block) const {
+    const uint64_t g = block.index() * threads + uint64_t(block.thread());
+    if (g < n) out[g] = live[g] > 0 ? key_value(dtype, largest[g]) : __builtin_nan("");
+  }
+};
+
+template <class Program>
+uint64_t blocks_for(const Groups& groups) {
+  const uint64_t warps = groups.count() * ((groups.size() + Program::stretch - 1) / Program::stretch);
+  constexpr uint64_t in_block = Program::threads / warp_size;
+  return (warps + in_block - 1) / in_block;
+}
+
+}  // namespace
+
+void count_live(const Queue& queue, const Groups& groups, uint64_t* live) {
+  if (!groups.source().masked || groups.size() == 0) {
+    queue.launch((groups.count() + Store::threads - 1) / Store::threads, Store{groups.count(), groups.size(), live});
+    return;
+  }
+  queue.fill(live, 0, groups.count() * sizeof(uint64_t));
+  using Program = Count<uint16_t, false>;
+  queue.launch(blocks_for<Program>(groups), Program{groups.source(), nullptr, nullptr, live});
+}
+
+void extent(const Queue& queue, const Groups& groups, double* largest, uint64_t* zeros, uint64_t* live) {
+  const Scratch<uint64_t> top(queue, groups.count());
+  top.fill(0);
+  queue.fill(zeros, 0, groups.count() * sizeof(uint64_t));
+  queue.fill(live, 0, groups.count() * sizeof(uint64_t));
+  if (groups.size() > 0)
+    with_key_type(groups.source().dtype, [&](auto key) {
+      using Program = Count<decltype(key), true>;
+      queue.launch(blocks_for<Program>(groups), Program{groups.source(), top.get(), zeros, live});
+    });
+  queue.launch((groups.count() + Value::threads - 1) / Value::threads,
+               Value{groups.source().dtype, groups.count(), top.get(), live, largest});
+}
+
+}  // namespace pqi::cuda
