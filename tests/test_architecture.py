@@ -23,6 +23,7 @@ CORE = ROOT / "csrc" / "pqi"
 ARRAY_MODULES = sorted(PACKAGE.glob("_[a-z]*.py"))
 DEFINITIONS = sorted(CORE.glob("*.hpp"))
 CPU = sorted((CORE / "cpu").rglob("*.?pp"))
+CUDA = sorted([*(CORE / "cuda").rglob("*.cu"), *(CORE / "cuda").rglob("*.?pp")])
 BINDINGS = sorted((ROOT / "csrc" / "bindings").glob("*.?pp"))
 SOURCES = [*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
 
@@ -116,20 +117,36 @@ def test_bindings_compute_nothing(path: Path) -> None:
     assert not re.search(r"\bstd::(pow|sqrt|sort|accumulate)\b", code(path))
 
 
-def test_cpu_and_cuda_do_not_meet() -> None:
-    for path in (CORE / "cuda").rglob("*.*"):
-        assert not [name for name in includes(path) if re.search(r"\bcpu/|pybind11|torch|ATen", name)], path
+@pytest.mark.parametrize("path", CUDA, ids=name_of)
+def test_cuda_knows_no_other_layer(path: Path) -> None:
+    """A schedule of its own over the same definitions; the runtime's own header is wanted in one file."""
+    assert not [name for name in includes(path) if re.search(r"\bcpu/|pybind11|Python\.h|torch|ATen|bindings|dlpack", name)]
+    assert not [name for name in includes(path) if name.startswith(("cub/", "thrust/", "cuda/"))]
+    assert ("cuda_runtime.h" in includes(path)) == (path.name == "launch.cu")
+
+
+@pytest.mark.parametrize("path", CUDA, ids=name_of)
+def test_cuda_waits_for_nothing(path: Path) -> None:
+    """No synchronisation, no memory but in the order of the stream."""
+    assert not re.search(r"cuda\w*Synchronize|cudaMalloc\b|cudaFree\b|cudaMemcpy\b|cudaStreamWait", code(path))
+
+
+@pytest.mark.parametrize("path", [path for path in CUDA if path.stem not in {"block", "executor"}], ids=name_of)
+def test_block_programs_use_the_thin_layer(path: Path) -> None:
+    """What CUDA alone has stays in one file, so that the executor runs all else."""
+    own = r"threadIdx|blockIdx|__shfl|__sync|__shared__|__ballot|\batomic[A-Z]|__popc"
+    assert not re.search(own, code(path))
 
 
 def test_the_build_keeps_to_ieee_and_off_the_network() -> None:
     flags = r"-f(fast|unsafe|associative|finite)[a-z-]*-?math|-Ofast|GCC optimize|FetchContent|ExternalProject|DOWNLOAD"
     for path in (ROOT / "CMakeLists.txt", ROOT / "pyproject.toml", ROOT / "Makefile"):
         assert not re.search(flags, re.sub(r"#[^\n]*", "", path.read_text())), path
-    for path in [*DEFINITIONS, *CPU, *BINDINGS]:
+    for path in [*DEFINITIONS, *CPU, *CUDA, *BINDINGS]:
         assert not re.search(flags, path.read_text()), path
 
 
-@pytest.mark.parametrize("path", [*SOURCES, *DEFINITIONS, *CPU, *BINDINGS], ids=name_of)
+@pytest.mark.parametrize("path", [*SOURCES, *DEFINITIONS, *CPU, *CUDA, *BINDINGS], ids=name_of)
 def test_files_are_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 350
 

@@ -10,13 +10,12 @@
 #include <vector>
 
 #include "../pqi/cpu/source.hpp"
-#include "dlpack_view.hpp"
+#include "array_arguments.hpp"
 
 namespace pqi {
 
 namespace py = pybind11;
 
-using Arrays = std::vector<const ArrayView*>;
 using Offsets = py::array_t<int64_t, py::array::c_style>;
 // How elements make groups: all together (None), along axes, or in segments between offsets.
 using Grouping = std::variant<std::monostate, Offsets, std::vector<int>>;
@@ -24,23 +23,6 @@ using Doubles = py::array_t<double>;
 using Integers = py::array_t<uint64_t>;
 using GivenDoubles = py::array_t<double, py::array::c_style>;
 using GivenIntegers = py::array_t<uint64_t, py::array::c_style>;
-
-inline bool same_shape(const View& a, const View& b) {
-  if (a.ndim != b.ndim) return false;
-  for (int i = 0; i < a.ndim; ++i)
-    if (a.shape[i] != b.shape[i]) return false;
-  return true;
-}
-
-inline std::vector<View> views(const Arrays& arrays) {
-  std::vector<View> out;
-  out.reserve(arrays.size());
-  for (const ArrayView* array : arrays) {
-    if (array == nullptr) throw py::type_error("arrays must hold views, got None");
-    out.push_back(array->view);
-  }
-  return out;
-}
 
 // A copy, since the caller might change its own.
 inline cpu::Offsets checked(const Offsets& given, size_t size) {
@@ -56,16 +38,10 @@ inline cpu::Offsets checked(const Offsets& given, size_t size) {
 inline cpu::Groups groups_of(const Arrays& arrays, const Arrays& masks, const Grouping& grouping) {
   const auto* axes = std::get_if<std::vector<int>>(&grouping);
   const auto* offsets = std::get_if<Offsets>(&grouping);
-  if ((axes != nullptr || offsets != nullptr) && (arrays.size() != 1 || arrays[0] == nullptr))
-    throw py::value_error("axes and offsets go with one array");
-  if (!masks.empty() && masks.size() != arrays.size()) throw py::value_error("masks must match the arrays one to one");
+  if (offsets != nullptr && (arrays.size() != 1 || arrays[0] == nullptr))
+    throw py::value_error("offsets go with one array");
   const std::vector<View> data = views(arrays), live = views(masks);
-  for (size_t i = 0; i < live.size(); ++i)
-    if (!same_shape(live[i], data[i]) || live[i].dtype != DType::boolean)
-      throw py::value_error("masks must be bool and have their arrays' shapes");
-  if (axes != nullptr)
-    for (int axis : *axes)
-      if (axis < 0 || axis >= data[0].ndim) throw py::value_error("axes must be within the array's dimensions");
+  check(data, live, axes);
   if (offsets == nullptr) return cpu::Groups(data, live, axes);
   if (data[0].ndim != 1) throw py::value_error("offsets go with a vector");
   return cpu::Groups(data[0], live, checked(*offsets, data[0].size()));

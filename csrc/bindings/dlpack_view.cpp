@@ -64,15 +64,34 @@ std::optional<DType> dtype_of(DLDataType type) {
       name + " must hold real numbers (float64/32/16, bfloat16, float8 e4m3fn/e5m2, integers or bool), got " + found);
 }
 
-View view_of(const DLTensor& tensor, const std::string& name) {
+enum class Memory { host, cuda };
+
+void check_device(const DLTensor& tensor, Memory memory, const std::string& name) {
+  const int type = tensor.device.device_type;
+  if (memory == Memory::cuda) {
+    if (type != kDLCUDA && type != kDLCUDAManaged)
+      throw py::type_error(name + " must lie in the memory of a CUDA device, got DLPack device type " +
+                           std::to_string(type) + "; copy it to the device of the other arrays first");
+  } else if (type != kDLCPU && type != kDLCUDAHost && type != kDLROCMHost) {
+    throw py::type_error(name + " must lie in memory that the CPU can read, got DLPack device type " +
+                         std::to_string(type) + "; copy it to the CPU first");
+  }
+}
+
+// A GPU reads elements at multiples of their size only.
+void check_alignment(const View& view, const std::string& name) {
+  const auto width = int64_t(item_size(view.dtype));
+  bool aligned = int64_t(reinterpret_cast<uintptr_t>(view.data)) % width == 0;
+  for (int i = 0; i < view.ndim; ++i) aligned &= view.strides[i] % width == 0;
+  if (!aligned) throw py::value_error(name + " must hold elements aligned to their size; pass a copy");
+}
+
+View view_of(const DLTensor& tensor, Memory memory, const std::string& name) {
   const std::optional<DType> dtype = dtype_of(tensor.dtype);
   if (!dtype)
     refuse_dtype(name, "DLPack type code " + std::to_string(tensor.dtype.code) + " with " +
                            std::to_string(tensor.dtype.bits) + " bits");
-  if (tensor.device.device_type != kDLCPU && tensor.device.device_type != kDLCUDAHost &&
-      tensor.device.device_type != kDLROCMHost)
-    throw py::type_error(name + " must lie in memory that the CPU can read, got DLPack device type " +
-                         std::to_string(tensor.device.device_type) + "; copy it to the CPU first");
+  check_device(tensor, memory, name);
   if (tensor.ndim > max_dims)
     throw py::value_error(name + " must have at most " + std::to_string(max_dims) + " dimensions, got " +
                           std::to_string(tensor.ndim));
@@ -86,20 +105,38 @@ View view_of(const DLTensor& tensor, const std::string& name) {
     view.strides[i] = tensor.strides != nullptr ? tensor.strides[i] * int64_t(item_size(*dtype)) : stride;
     stride *= tensor.shape[i];
   }
+  if (memory == Memory::cuda) check_alignment(view, name);
   return view;
 }
 
 // Takes the capsule's tensor over; its deleter runs when the view's owner goes.
 template <class Managed>
-ArrayView adopt(py::capsule capsule, const char* used_name, const std::string& name) {
+ArrayView adopt(py::capsule capsule, const char* used_name, Memory memory, const std::string& name) {
   auto* managed = static_cast<Managed*>(capsule.get_pointer());
-  ArrayView result{view_of(managed->dl_tensor, name), {}, true};
+  ArrayView result{view_of(managed->dl_tensor, memory, name), {}, true, managed->dl_tensor.device.device_id};
   capsule.set_name(used_name);
   result.owner = py::capsule(managed, [](void* pointer) {
     auto* owned = static_cast<Managed*>(pointer);
     if (owned->deleter != nullptr) owned->deleter(owned);
   });
   return result;
+}
+
+ArrayView view_in(Memory memory, const py::capsule& capsule, const std::string& name) {
+  const std::string capsule_name = capsule.name() != nullptr ? capsule.name() : "";
+  if (capsule_name == "dltensor_versioned") {
+    const auto* managed = static_cast<const DLManagedTensorVersioned*>(capsule.get_pointer());
+    if (managed->version.major != DLPACK_MAJOR_VERSION)
+      throw py::type_error(name + " must speak DLPack 1.x, got " + std::to_string(managed->version.major) + "." +
+                           std::to_string(managed->version.minor));
+    const bool writable = (managed->flags & DLPACK_FLAG_BITMASK_READ_ONLY) == 0;
+    ArrayView result = adopt<DLManagedTensorVersioned>(capsule, "used_dltensor_versioned", memory, name);
+    result.writable = writable;
+    return result;
+  }
+  if (capsule_name == "dltensor") return adopt<DLManagedTensor>(capsule, "used_dltensor", memory, name);
+  throw py::type_error(name + ".__dlpack__() must return a DLPack capsule that nobody used yet, got '" + capsule_name +
+                       "'");
 }
 
 }  // namespace
@@ -111,7 +148,7 @@ ArrayView view_of_numpy(const py::array& array, const std::string& name) {
   if (!dtype) refuse_dtype(name, "dtype " + std::string(py::str(type)));
   if (type.byteorder() == '>')
     throw py::type_error(name + " must be in native byte order, got dtype " + std::string(py::str(type)));
-  ArrayView result{{}, array, array.writeable()};
+  ArrayView result{{}, array, array.writeable(), 0};
   View& view = result.view;
   view.data = static_cast<const char*>(array.data());
   view.dtype = *dtype;
@@ -120,20 +157,11 @@ ArrayView view_of_numpy(const py::array& array, const std::string& name) {
 }
 
 ArrayView view_of_dlpack(const py::capsule& capsule, const std::string& name) {
-  const std::string capsule_name = capsule.name() != nullptr ? capsule.name() : "";
-  if (capsule_name == "dltensor_versioned") {
-    const auto* managed = static_cast<const DLManagedTensorVersioned*>(capsule.get_pointer());
-    if (managed->version.major != DLPACK_MAJOR_VERSION)
-      throw py::type_error(name + " must speak DLPack 1.x, got " + std::to_string(managed->version.major) + "." +
-                           std::to_string(managed->version.minor));
-    const bool writable = (managed->flags & DLPACK_FLAG_BITMASK_READ_ONLY) == 0;
-    ArrayView result = adopt<DLManagedTensorVersioned>(capsule, "used_dltensor_versioned", name);
-    result.writable = writable;
-    return result;
-  }
-  if (capsule_name == "dltensor") return adopt<DLManagedTensor>(capsule, "used_dltensor", name);
-  throw py::type_error(name + ".__dlpack__() must return a DLPack capsule that nobody used yet, got '" + capsule_name +
-                       "'");
+  return view_in(Memory::host, capsule, name);
+}
+
+ArrayView view_of_cuda_dlpack(const py::capsule& capsule, const std::string& name) {
+  return view_in(Memory::cuda, capsule, name);
 }
 
 }  // namespace pqi

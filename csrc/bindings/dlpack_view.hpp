@@ -15,6 +15,7 @@ struct ArrayView {
   View view;
   pybind11::object owner;
   bool writable = false;
+  int device = 0;  // of CUDA memory: which one
 };
 
 // `name` is the argument that an error message speaks of. Any numpy array whose dtype is one of ours, ml_dtypes'
@@ -23,5 +24,8 @@ ArrayView view_of_numpy(const pybind11::array& array, const std::string& name);
 
 // A DLPack capsule of either protocol, on a device whose memory the CPU can read. Consumes the capsule.
 ArrayView view_of_dlpack(const pybind11::capsule& capsule, const std::string& name);
+
+// The same for the memory of a CUDA device, elements aligned to their size.
+ArrayView view_of_cuda_dlpack(const pybind11::capsule& capsule, const std::string& name);
 
 }  // namespace pqi

@@ -13,6 +13,7 @@
 #if defined(__CUDACC__)
 
 #define PQI_DEVICE __device__ __forceinline__
+#define PQI_OUT_OF_LINE __device__ __noinline__
 #define PQI_UNROLL _Pragma("unroll")
 
 namespace pqi::cuda {
@@ -55,6 +56,9 @@ class Block {
     return (__ballot_sync(segment(width), value) & segment(width)) >> (lane() & ~(width - 1));
   }
 
+  // Which lanes of the warp say the same.
+  PQI_DEVICE uint32_t match(uint32_t value) const { return __match_any_sync(0xffffffffu, value); }
+
   PQI_DEVICE uint32_t add(uint32_t* to, uint32_t value) const { return atomicAdd(to, value); }
   PQI_DEVICE uint64_t add(uint64_t* to, uint64_t value) const {
     return atomicAdd(reinterpret_cast<unsigned long long*>(to), static_cast<unsigned long long>(value));
@@ -81,7 +85,10 @@ PQI_DEVICE int count_ones(uint32_t x) { return __popc(x); }
 #else
 
 #define PQI_DEVICE inline
+#define PQI_OUT_OF_LINE inline
 #define PQI_UNROLL
+#if defined(PQI_EXECUTOR)
 #include "executor.hpp"
+#endif
 
 #endif

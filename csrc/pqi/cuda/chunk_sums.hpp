@@ -7,16 +7,17 @@
 
 namespace pqi::cuda {
 
-inline constexpr int quad = 4;                    // threads to a chunk
-inline constexpr int quad_lanes = lanes / quad;   // lanes to a thread
-inline constexpr size_t row_pair = 2 * lanes;     // elements
-inline constexpr int most_exponents = 32;         // of one launch
+inline constexpr int quad = 4;                   // threads to a chunk
+inline constexpr int quad_lanes = lanes / quad;  // lanes to a thread
+inline constexpr size_t row_pair = 2 * lanes;    // elements
+inline constexpr int most_exponents = 32;        // of one launch
 
-// Which exponents a launch sums, and how; as cpu/chunk_summer.hpp's.
+// Which exponents a launch sums.
 struct Plan {
-  unsigned special = 0;  // 1 << PowerKind for each that the whole call asks for
+  unsigned which = 0;  // 1 << PowerKind for each of ½, 1, 2 that the whole call asks for
   int count = 0;
   double r[most_exponents];
+  uint32_t place[most_exponents];  // among the call's exponents
 };
 
 template <class T>
@@ -41,9 +42,6 @@ class Chunk {
   PQI_DEVICE void for_each_row_pair(F f) {
     const auto pairs = uint32_t((size_ + row_pair - 1) / row_pair);
     const T* x = direct_ + first_;
-#if defined(__CUDACC__)
-#pragma unroll 2
-#endif
     for (uint32_t i = 0; i < direct_pairs_; ++i, x += row_pair) f(load(x), load(x + lanes));
     for (uint32_t i = direct_pairs_; i < pairs; ++i) {
       const Row<T> a = gather(i * row_pair);
@@ -131,33 +129,40 @@ PQI_DEVICE T special_sums(Block& block, Chunk<T>& chunk, unsigned which, int sca
   return largest;
 }
 
-// Four of the general exponents at a time; the sums are the first thread's, whether all elements are finite everyone's.
-PQI_DEVICE bool general_sums(Block& block, Chunk<float>& chunk, const double* r, int count, double shift, double* out) {
-  double sum[4][quad_lanes] = {};
-  float largest = 0.0f;
+PQI_DEVICE double float_logarithm(float x, double shift) {
+  const Log2 l = quick_log2(double(x));
+  return (l.exponent - shift) + l.fraction;
+}
+
+PQI_DEVICE double masked_power(double exponent, uint64_t mask) {
+  return bits_as<double>(bits_as<uint64_t>(quick_exp2(exponent)) & mask);
+}
+
+// `count` of the general exponents at a time; the sums are the first thread's, whether all elements are finite is
+// everyone's to know.
+// Out of line, as guarded_sum: with both in one kernel's body nvcc 13.0 crashes in one compilation of four.
+template <int count>
+PQI_OUT_OF_LINE bool general_sums(Block& block, Chunk<float>& chunk, const double* r, double shift, double* out) {
+  double sum[count][quad_lanes] = {};
+  uint32_t largest = 0;
   chunk.for_each_row_pair([&](const Row<float>& a, const Row<float>& b) {
     PQI_UNROLL for (int j = 0; j < quad_lanes; ++j) {
-      const float x = magnitude(a.x[j]), y = magnitude(b.x[j]);
-      const Log2 log_x = quick_log2(double(x)), log_y = quick_log2(double(y));
-      const double power_x = (log_x.exponent - shift) + log_x.fraction;
-      const double power_y = (log_y.exponent - shift) + log_y.fraction;
-      PQI_UNROLL for (int e = 0; e < 4; ++e) {
-        if (e >= count) break;
-        sum[e][j] = (sum[e][j] + (x == 0.0f ? 0.0 : quick_exp2(r[e] * power_x))) +
-                    (y == 0.0f ? 0.0 : quick_exp2(r[e] * power_y));
-      }
-      const float larger = bits_as<float>(bits_as<uint32_t>(x) > bits_as<uint32_t>(y) ? bits_as<uint32_t>(x)
-                                                                                     : bits_as<uint32_t>(y));
-      largest = bits_as<uint32_t>(larger) > bits_as<uint32_t>(largest) ? larger : largest;
+      const uint32_t x = bits_as<uint32_t>(magnitude(a.x[j])), y = bits_as<uint32_t>(magnitude(b.x[j]));
+      largest = largest < x ? x : largest;
+      largest = largest < y ? y : largest;
+      const double log_x = float_logarithm(bits_as<float>(x), shift), log_y = float_logarithm(bits_as<float>(y), shift);
+      const uint64_t mask_x = x == 0 ? 0 : ~uint64_t(0), mask_y = y == 0 ? 0 : ~uint64_t(0);
+      PQI_UNROLL for (int e = 0; e < count; ++e) sum[e][j] =
+          (sum[e][j] + masked_power(r[e] * log_x, mask_x)) + masked_power(r[e] * log_y, mask_y);
     }
   });
-  for (int e = 0; e < count; ++e) out[e] = fold_quad(block, sum[e]);
-  return largest_of_quad(block, bits_as<uint32_t>(largest)) < 0x7f800000u;
+  PQI_UNROLL for (int e = 0; e < count; ++e) out[e] = fold_quad(block, sum[e]);
+  return largest_of_quad(block, largest) < 0x7f800000u;
 }
 
 // Any finite, infinite or NaN element, any exponent; the sum is the first thread's. Also the key of the largest.
 template <class T>
-PQI_DEVICE uint64_t guarded_sum(Block& block, Chunk<T>& chunk, double r, int scale, double* out) {
+PQI_OUT_OF_LINE uint64_t guarded_sum(Block& block, Chunk<T>& chunk, double r, int scale, double* out) {
   double sum[quad_lanes] = {};
   uint64_t largest = 0;
   chunk.for_each_row_pair([&](const Row<T>& a, const Row<T>& b) {

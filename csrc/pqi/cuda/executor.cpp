@@ -23,13 +23,16 @@ struct Fiber {
   bool started = false;
   Waits waits = Waits::no;
   int line = 0, width = 0;
+  bool gives = false;
+  uint64_t gift = 0, received[warp_size] = {};
 };
 
 class Machine {
  public:
   void run(uint64_t blocks, int threads, size_t shared_bytes, const std::function<void()>& body);
 
-  Fiber& current() { return *fibers_[size_t(thread_)]; }
+  Fiber& fiber(int thread) { return *fibers_[size_t(thread)]; }
+  Fiber& current() { return fiber(thread_); }
   // Gives the processor back until the fiber is ready again.
   void suspend(Waits waits, int width, int line);
   [[noreturn]] void loop();
@@ -37,7 +40,6 @@ class Machine {
   int thread_ = 0, threads_ = 0;
   uint64_t block_ = 0, blocks_ = 0;
   std::vector<unsigned char> shared_;
-  std::vector<uint64_t> slots_;
 
  private:
   void run_block();
@@ -58,7 +60,7 @@ class Machine {
   jmp_buf scheduler_;
   const std::function<void()>* body_ = nullptr;
   std::vector<int> ready_;
-  std::vector<int> arrived_;  // by the first lane of a segment
+  std::vector<int> arrived_;  // by width and first lane of a segment
   int at_block_ = 0, finished_ = 0;
   uint64_t state_ = 1;
 };
@@ -118,19 +120,21 @@ void Machine::after(int thread) {
     release(0, threads_);
   } else {
     const int first = thread / fiber.width * fiber.width;
-    if (++arrived_[size_t(first)] < fiber.width) return;
+    int& arrived = arrived_[size_t(fiber.width * threads_ + first)];
+    if (++arrived < fiber.width) return;
     for (int i = first; i < first + fiber.width; ++i) {
       const Fiber& other = *fibers_[size_t(i)];
       if (other.waits != Waits::lanes || other.line != fiber.line || other.width != fiber.width) report();
     }
-    arrived_[size_t(first)] = 0;
+    for (int i = 0; fiber.gives && i < fiber.width; ++i)
+      for (int j = 0; j < fiber.width; ++j) this->fiber(first + i).received[j] = this->fiber(first + j).gift;
+    arrived = 0;
     release(first, fiber.width);
   }
 }
 
 void Machine::run_block() {
   std::fill(shared_.begin(), shared_.end(), poison);
-  std::fill(slots_.begin(), slots_.end(), 0xa5a5a5a5a5a5a5a5ull);
   std::fill(arrived_.begin(), arrived_.end(), 0);
   at_block_ = finished_ = 0;
   ready_.clear();
@@ -170,8 +174,7 @@ void Machine::run(uint64_t blocks, int threads, size_t shared_bytes, const std::
   blocks_ = blocks;
   state_ = settings().seed * 0x9e3779b97f4a7c15ull + 1;
   shared_.resize(shared_bytes);
-  slots_.resize(size_t(threads));
-  arrived_.resize(size_t(threads));
+  arrived_.resize(size_t((warp_size + 1) * threads));
   while (fibers_.size() < size_t(threads)) {
     if (stack_.size() <= fibers_.size()) {
       void* memory = mmap(nullptr, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -213,6 +216,15 @@ uint64_t blocks() { return machine().blocks_; }
 unsigned char* shared_memory(size_t bytes) { return machine().shared_.data() + bytes; }
 void wait_for_block(int place) { machine().suspend(Waits::block, 0, place); }
 void wait_for_lanes(int width, int place) { machine().suspend(Waits::lanes, width, place); }
-uint64_t& slot(int thread) { return machine().slots_[size_t(thread)]; }
+
+void exchange(uint64_t value, int width, int place) {
+  Fiber& fiber = machine().current();
+  fiber.gift = value;
+  fiber.gives = true;
+  machine().suspend(Waits::lanes, width, place);
+  fiber.gives = false;
+}
+
+uint64_t given(int lane) { return machine().current().received[lane]; }
 
 }  // namespace pqi::cuda::executor

@@ -38,7 +38,9 @@ uint64_t blocks();
 unsigned char* shared_memory(size_t bytes);
 void wait_for_block(int place);
 void wait_for_lanes(int width, int place);
-uint64_t& slot(int thread);
+// Gives a value to the other lanes of the segment and waits for theirs; `given` then is what lane i of it gave.
+void exchange(uint64_t value, int width, int place);
+uint64_t given(int lane);
 
 }  // namespace executor
 
@@ -62,23 +64,28 @@ class Block {
   template <class T>
   T shuffle_down(T value, int delta, int width = warp_size, int place = __builtin_LINE()) const {
     const int mine = thread() % width;
-    return exchange(value, mine + delta < width ? thread() + delta : thread(), width, place);
+    return exchange(value, mine + delta < width ? mine + delta : mine, width, place);
   }
   template <class T>
   T shuffle_xor(T value, int mask, int width = warp_size, int place = __builtin_LINE()) const {
-    return exchange(value, thread() ^ mask, width, place);
+    return exchange(value, (thread() ^ mask) % width, width, place);
   }
   template <class T>
   T broadcast(T value, int lane, int width = warp_size, int place = __builtin_LINE()) const {
-    return exchange(value, thread() / width * width + lane, width, place);
+    return exchange(value, lane, width, place);
   }
   uint32_t ballot(bool value, int width = warp_size, int place = __builtin_LINE()) const {
-    executor::slot(thread()) = value;
-    executor::wait_for_lanes(width, place);
+    executor::exchange(value, width, place);
     uint32_t bits = 0;
-    for (int i = 0; i < width; ++i) bits |= uint32_t(executor::slot(thread() / width * width + i)) << i;
-    executor::wait_for_lanes(width, place);
+    for (int i = 0; i < width; ++i) bits |= uint32_t(executor::given(i)) << i;
     return bits;
+  }
+
+  uint32_t match(uint32_t value, int place = __builtin_LINE()) const {
+    executor::exchange(value, warp_size, place);
+    uint32_t same = 0;
+    for (int i = 0; i < warp_size; ++i) same |= uint32_t(executor::given(i) == value) << i;
+    return same;
   }
 
   template <class T>
@@ -103,11 +110,12 @@ class Block {
   template <class T>
   T exchange(T value, int from, int width, int place) const {
     static_assert(sizeof(T) <= sizeof(uint64_t) && std::is_trivially_copyable_v<T>);
-    __builtin_memcpy(&executor::slot(thread()), &value, sizeof value);
-    executor::wait_for_lanes(width, place);
+    uint64_t bits = 0;
+    __builtin_memcpy(&bits, &value, sizeof value);
+    executor::exchange(bits, width, place);
+    bits = executor::given(from);
     T result;
-    __builtin_memcpy(&result, &executor::slot(from), sizeof result);
-    executor::wait_for_lanes(width, place);
+    __builtin_memcpy(&result, &bits, sizeof result);
     return result;
   }
 };

@@ -74,7 +74,7 @@ struct CountCodes {
   }
 
   PQI_DEVICE void add(Block& block, uint16_t bits, uint32_t* mine, uint64_t base, Run& run) const {
-    const uint64_t code = key_rule<uint16_t>(source.dtype)(bits)-base;
+    const uint64_t code = key_rule<uint16_t>(source.dtype)(bits) - base;
     if (code == run.code) {
       ++run.length;
       return;
@@ -140,13 +140,12 @@ void count_codes(const Queue& queue, const Groups& groups, uint64_t group, uint6
   const uint64_t all = codes_of(groups.source().dtype), fit = queue.shared_limit() / sizeof(uint32_t);
   const uint64_t parts = (all + fit - 1) / fit, codes = (all + parts - 1) / parts;
   const uint64_t tiles = (groups.size() + CountCodes::tile - 1) / CountCodes::tile;
-  const uint64_t blocks = std::min(tiles, std::max(uint64_t(queue.processors()),
-                                                   groups.size() / CountCodes::most_elements + 1));
+  const uint64_t blocks =
+      std::min(tiles, std::max(uint64_t(queue.processors()), groups.size() / CountCodes::most_elements + 1));
   if (blocks == 0) return;
   const uint64_t share = (tiles + blocks - 1) / blocks * CountCodes::tile;
   const uint64_t used = (groups.size() + share - 1) / share;
-  queue.launch(used * parts, CountCodes{groups.source(), group, codes, parts, share, counts},
-               codes * sizeof(uint32_t));
+  queue.launch(used * parts, CountCodes{groups.source(), group, codes, parts, share, counts}, codes * sizeof(uint32_t));
 }
 
 void sum_histograms(const Queue& queue, const Groups& groups, const std::vector<double>& exponents, PowerSum* sums) {
@@ -155,9 +154,7 @@ void sum_histograms(const Queue& queue, const Groups& groups, const std::vector<
   for (uint64_t group = 0; group < groups.count(); ++group) {
     count_codes(queue, groups, group, counts.get());
     for (size_t e = 0; e < exponents.size(); ++e)
-      queue.launch(1,
-                   SumCodes{groups.source().dtype, counts.get(), exponents[e],
-                            sums + group * exponents.size() + e},
+      queue.launch(1, SumCodes{groups.source().dtype, counts.get(), exponents[e], sums + group * exponents.size() + e},
                    shared);
   }
 }

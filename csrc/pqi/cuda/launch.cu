@@ -21,8 +21,8 @@ std::string on_device(int device) { return " on cuda:" + std::to_string(device);
                       "; free memory there or measure fewer elements at once");
   if (error == cudaErrorNoKernelImageForDevice || error == cudaErrorUnsupportedPtxVersion ||
       error == cudaErrorInvalidDeviceFunction)
-    throw DeviceError("pqi has no kernels for the GPU" + on_device(device) + " (compiled for " PQI_CUDA_ARCHITECTURES
-                      "): " + cudaGetErrorString(error) +
+    throw DeviceError("pqi has no kernels for the GPU" + on_device(device) +
+                      " (compiled for " PQI_CUDA_ARCHITECTURES "): " + cudaGetErrorString(error) +
                       "; rebuild with -C cmake.define.CMAKE_CUDA_ARCHITECTURES naming its compute capability");
   throw DeviceError("CUDA failed" + on_device(device) + ": " + what + ": " + cudaGetErrorString(error));
 }
@@ -112,8 +112,7 @@ void Queue::fill(void* to, int byte, size_t bytes) const {
 
 void* Queue::allocate(size_t bytes) const {
   void* memory = nullptr;
-  const cudaError_t error =
-      cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, reinterpret_cast<cudaStream_t>(stream_));
+  const cudaError_t error = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, reinterpret_cast<cudaStream_t>(stream_));
   if (error != cudaSuccess) fail(error, std::to_string(bytes) + " bytes of scratch memory", device_);
   return memory;
 }

@@ -1,4 +1,5 @@
-// Power sums of groups, from one read, and what follows from them. All results are device memory.
+// Power sums of groups and what follows from them: one read for the exponents ½, 1 and 2, and one for up to 32 others.
+// All results are device memory.
 #pragma once
 
 #include <vector>

@@ -50,7 +50,8 @@ struct FindPivots {
   PQI_DEVICE void operator()(Block& block) const {
     const uint64_t group = block.index() / blocks_per_group;
     Cursor cursor(source, group);
-    for (uint64_t begin = block.index() % blocks_per_group * tile; begin < source.size; begin += blocks_per_group * tile) {
+    for (uint64_t begin = block.index() % blocks_per_group * tile; begin < source.size;
+         begin += blocks_per_group * tile) {
       if (block.peek(first + group) < begin) return;
       const uint64_t end = source.size - begin < tile ? source.size : begin + tile;
       for (uint64_t i = begin + uint64_t(block.thread()); i < end; i += threads) {

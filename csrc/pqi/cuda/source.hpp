@@ -30,8 +30,8 @@ struct Source {
 
   uint64_t count, size;  // groups, and elements of each
   uint32_t pieces;
-  DType dtype;        // the common type
-  bool as_float;      // numbers travel as float32
+  DType dtype;    // the common type
+  bool as_float;  // numbers travel as float32
   bool homogeneous, masked;
   uint32_t outer_ndim, outer_dims, outer_mask_ndim, outer_mask_dims;  // what tells groups apart
   const uint64_t* far;                                                // the table where it does not fit here
@@ -192,8 +192,8 @@ class Cursor {
   PQI_DEVICE char* address(uint64_t i) {
     seek(i);
     const uint64_t within = i - begin_;
-    const int64_t offset =
-        piece_->contiguous ? int64_t(within * item_size(dtype())) : source_.offset(piece_->data_dims, piece_->ndim, within);
+    const int64_t offset = piece_->contiguous ? int64_t(within * item_size(dtype()))
+                                              : source_.offset(piece_->data_dims, piece_->ndim, within);
     return const_cast<char*>(piece_->data + data_offset_ + offset);
   }
 

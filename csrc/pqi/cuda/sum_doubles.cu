@@ -1,0 +1,9 @@
+#include "sum_blocks.hpp"
+
+namespace pqi::cuda {
+
+void sum_doubles(const Queue& queue, const Groups& groups, const std::vector<double>& exponents, PowerSum* sums) {
+  sum_all<double>(queue, groups, exponents, sums);
+}
+
+}  // namespace pqi::cuda

@@ -1,0 +1,19 @@
+// The k largest magnitudes of each group: exact, ties by lowest flat index.
+#pragma once
+
+#include "source.hpp"
+
+namespace pqi::cuda {
+
+// How many to select: one count a group on the device, or one for all. More than the live entries means all of them.
+struct Wanted {
+  const uint64_t* each;
+  uint64_t all;
+};
+
+// `masks` are groups of bool arrays of the same shapes; all of their elements are written.
+void topk_mask(const Queue& queue, const Groups& groups, const Wanted& k, const Groups& masks);
+// The k-th largest magnitude; nan for k = 0.
+void topk_threshold(const Queue& queue, const Groups& groups, const Wanted& k, double* out);
+
+}  // namespace pqi::cuda
