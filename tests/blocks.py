@@ -41,7 +41,9 @@ def module() -> ModuleType:
     if not (ROOT / "csrc").is_dir():
         pytest.skip("needs the C++ sources beside the tests")
     if not (BUILD / "build.ninja").exists():
-        find = subprocess.run([sys.executable, "-m", "pybind11", "--cmakedir"], capture_output=True, text=True, check=True)
+        find = subprocess.run(
+            [sys.executable, "-m", "pybind11", "--cmakedir"], capture_output=True, text=True, check=True
+        )
         _run(
             *(cmake, "-S", ROOT, "-B", BUILD, "-G", "Ninja", "-DPQI_BLOCKS=ON", "-DSKBUILD_PROJECT_VERSION=0"),
             *(f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DPython_EXECUTABLE={sys.executable}"),
@@ -60,7 +62,9 @@ def module() -> ModuleType:
 class Data:
     """Arrays with their masks and reduced axes, as both modules take them."""
 
-    def __init__(self, arrays: Array | list[Array], masks: Array | list[Array] | None = None, axes: Axes = None) -> None:
+    def __init__(
+        self, arrays: Array | list[Array], masks: Array | list[Array] | None = None, axes: Axes = None
+    ) -> None:
         self.arrays = arrays if isinstance(arrays, list) else [arrays]
         self.masks = [] if masks is None else masks if isinstance(masks, list) else [masks]
         self.axes = axes
@@ -96,8 +100,10 @@ def check_sums(data: Data) -> None:
     """Compare everything that comes from power sums."""
     for p, q in ((0.5, 1.0), (1.0, 2.0), (0.7, 1.3), (0.1, 3.0), (2.0, 8.0)):
         same(data.call("norms", p, q, shape=(2, data.groups)), np.stack(_core.norms(*data.core, p, q)))
-        means_and_indices = np.stack(_core.mean_and_index(*data.core, p, q))
-        same(data.call("mean_and_index", p, q, shape=(2, data.groups)), means_and_indices)
+        same(data.call("index", p, q, shape=(data.groups,)), _core.index(*data.core, p, q))
+        three = np.stack(_core.mean_index_bound(*data.core, p, q, 0.01))
+        same(data.call("mean_index_bound", p, q, 0.01, shape=(3, data.groups)), three)
+        same(data.call("retained_bound", p, q, 0.01, shape=(data.groups,)), three[2])
     rows, columns = [0.2, 0.5, 0.9, 1.7], [1.0, 1.3, 2.0, 4.0, 0.5]
     grid = data.call("index_grid", rows, columns, shape=(data.groups, 4, 5))
     same(grid, _core.index_grid(*data.core, rows, columns))

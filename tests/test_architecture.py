@@ -120,7 +120,9 @@ def test_bindings_compute_nothing(path: Path) -> None:
 @pytest.mark.parametrize("path", CUDA, ids=name_of)
 def test_cuda_knows_no_other_layer(path: Path) -> None:
     """A schedule of its own over the same definitions; the runtime's own header is wanted in one file."""
-    assert not [name for name in includes(path) if re.search(r"\bcpu/|pybind11|Python\.h|torch|ATen|bindings|dlpack", name)]
+    assert not [
+        name for name in includes(path) if re.search(r"\bcpu/|pybind11|Python\.h|torch|ATen|bindings|dlpack", name)
+    ]
     assert not [name for name in includes(path) if name.startswith(("cub/", "thrust/", "cuda/"))]
     assert ("cuda_runtime.h" in includes(path)) == (path.name == "launch.cu")
 

@@ -7,33 +7,36 @@ every comparison here also holds the barriers to account. A GPU is not needed, a
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-import blocks
 import numpy as np
 import pytest
+
+import blocks
+import pqi
 from blocks import Data, check_counts, check_gini, check_many_exponents, check_sums, check_topk
 from cases import BFLOAT16, DISTRIBUTIONS, DTYPES, Array, draw, fortran, reversed_memory, sample, strided
-
-import pqi
 from pqi import _core
 
-SIZES = (0, 1, 2, 31, 33, 513, 1025, 4096, 4097, 20_000)
+SIZES = (0, 1, 33, 1025, 4096, 9_000)
 LIMIT = 163 * 1024
 
 
-@pytest.fixture(autouse=True, params=[1, 2])
+@pytest.fixture(autouse=True)
 def seed(request: pytest.FixtureRequest) -> Iterator[int]:
-    """Run every test with two orders of execution and two numbers of processors."""
-    blocks.module().set_machine(request.param, 2 * request.param + 1, LIMIT)
-    yield request.param
+    """Run every test in an order of its own and on a number of processors of its own."""
+    chosen = zlib.crc32(request.node.nodeid.encode()) + 1
+    blocks.module().set_machine(chosen, 2 + chosen % 4, LIMIT)
+    yield chosen
     blocks.module().set_machine(1, 3, LIMIT)
 
 
 def some(shape: Any, seed: int = 0) -> Array:
     """Return a mask with about half of its entries True."""
-    return np.random.default_rng(seed).random(shape) < 0.5
+    return np.asarray(np.random.default_rng(seed).random(shape) < 0.5)
 
 
 def check_all(data: Data) -> None:
@@ -55,20 +58,21 @@ def test_types_and_sizes(dtype: np.dtype[Any], n: int) -> None:
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
 def test_distributions(name: str) -> None:
-    for n in (1000, 70_000):
+    for n in (1000, 40_000):
         for x in (draw(name, n), draw(name, n).astype(np.float64)):
             check_all(Data(x))
             for k in (1, n // 10, n // 2, n - 1):
                 check_topk(Data(x), k)
 
 
-def test_groups_of_several_blocks(seed: int) -> None:
+@pytest.mark.parametrize("repeat", range(2))
+def test_groups_of_several_blocks(repeat: int) -> None:
     """Past 2^18 elements sums are merged block by block."""
-    x = draw("lognormal", 600_001, seed)
+    x = draw("lognormal", 600_001, repeat)
     check_sums(Data(x))
-    check_many_exponents(Data(x[:300_000]))
+    check_many_exponents(Data(x[:30_000]))
     check_sums(Data(x[:600_000].reshape(2, 300_000).astype(np.float64) ** 3, axes=(1,)))
-    check_gini(Data(x))
+    check_gini(Data(x[:300_000]))
     check_topk(Data(x), 60_000)
 
 
@@ -99,14 +103,13 @@ def test_infinities_and_nan(value: float, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_axes_masks_and_strides(dtype: np.dtype[Any]) -> None:
-    x = sample(dtype, (4, 6, 50))
-    for layout in (strided, fortran, reversed_memory):
-        for axes in ((0,), (1,), (2,), (0, 2)):
-            check_counts(Data(layout(x), some(x.shape), axes))
-            check_gini(Data(layout(x), some(x.shape), axes))
-            check_topk(Data(layout(x), some(x.shape), axes), 3, layout)
-        check_sums(Data(layout(x), some(x.shape), (1, 2)))
-    broadcast = np.broadcast_to(some(50), x.shape)
+    x = sample(dtype, (3, 4, 20))
+    for layout, axes in ((strided, (0,)), (fortran, (2,)), (reversed_memory, (0, 2)), (strided, (1,))):
+        check_counts(Data(layout(x), some(x.shape), axes))
+        check_gini(Data(layout(x), some(x.shape), axes))
+        check_topk(Data(layout(x), some(x.shape), axes), 3, layout)
+    check_sums(Data(fortran(x), some(x.shape), (1, 2)))
+    broadcast = np.broadcast_to(some(20), x.shape)
     check_all(Data(x, broadcast, (0, 2)))
 
 
@@ -152,13 +155,24 @@ def test_ties_are_cut_by_flat_index() -> None:
     check_topk(Data(np.tile([1.0, 2.0, 2.0, 3.0], 6_000)), 9_001)
 
 
-@pytest.mark.parametrize("dtype", [np.dtype("f2"), BFLOAT16, np.dtype("i2"), np.dtype("u2"), np.dtype("i1")], ids=str)
-@pytest.mark.parametrize("limit", [LIMIT, 48 * 1024])
-def test_histograms(dtype: np.dtype[Any], limit: int, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "limit"),
+    [
+        ("f2", LIMIT),
+        (BFLOAT16, LIMIT),
+        (BFLOAT16, 99 * 1024),
+        ("i2", LIMIT),
+        ("u2", LIMIT),
+        ("u2", 48 * 1024),
+        ("i1", LIMIT),
+    ],
+    ids=str,
+)
+def test_histograms(dtype: Any, limit: int, seed: int) -> None:
     """Large groups of narrow types are counted; in parts where shared memory is short."""
     blocks.module().set_machine(seed, 3, limit)
-    x = sample(dtype, (1 << 20) + 1234, seed)
-    data = Data(x, some(x.shape) if seed == 2 else None)
+    x = sample(np.dtype(dtype), (1 << 20) + 1234)
+    data = Data(x, some(x.shape) if dtype == "i2" else None)
     check_sums(data)
     check_gini(data)
     found = np.zeros(65536, np.int64)
@@ -170,8 +184,8 @@ def test_histograms(dtype: np.dtype[Any], limit: int, seed: int) -> None:
 def test_bounds() -> None:
     index, d = np.array([0.0, 0.3, 0.99, np.nan, -1e-17]), np.array([10.0, 1000.0, 7.0, 5.0, 3.0])
     out, view = np.zeros(5), blocks.module().View.of_numpy
-    blocks.module().retained_bound(view(index, "index"), view(d, "d"), 0.5, 1.2, 0.01, view(out, "out"), 0)
-    blocks.same(out, _core.retained_bound(index, d, 0.5, 1.2, 0.01))
+    blocks.module().retained_bound_from_index(view(index, "index"), view(d, "d"), 0.5, 1.2, 0.01, view(out, "out"), 0)
+    blocks.same(out, _core.retained_bound_from_index(index, d, 0.5, 1.2, 0.01))
 
 
 def test_outputs_are_checked() -> None:
@@ -208,4 +222,4 @@ def test_a_compiler_on_the_path_makes_the_module() -> None:
         pytest.skip("no nvcc on the path: the CUDA module was not compiled")
     if "site-packages" not in pqi.__file__:
         pytest.skip("pqi was not installed but taken from its sources, which leaves the CUDA module out")
-    assert (blocks.Path(pqi.__file__).parent).glob("_cuda*.so")
+    assert list(Path(pqi.__file__).parent.glob("_cuda*"))

@@ -114,15 +114,27 @@ void power_means(const Arrays& arrays, const Arrays& masks, const Axes& axes, co
 }
 
 using PairOfExponents = void (*)(const cuda::Queue&, const cuda::Groups&, double, double, double*);
+using PairAndEta = void (*)(const cuda::Queue&, const cuda::Groups&, double, double, double, double*);
 
-template <PairOfExponents function>
+// `values` results a group.
+template <PairOfExponents function, size_t values>
 void of_pair(const Arrays& arrays, const Arrays& masks, const Axes& axes, double p, double q, const ArrayView& out,
              uintptr_t stream) {
   const Device device = device_of(arrays, masks, axes).add(out);
-  auto* values = memory_of<double>(out, "out", 2 * count_groups(arrays, axes));
+  auto* results = memory_of<double>(out, "out", values * count_groups(arrays, axes));
   py::gil_scoped_release unlocked;
   const Call call(device, stream, arrays, masks, axes);
-  function(call.queue, call.groups, p, q, values);
+  function(call.queue, call.groups, p, q, results);
+}
+
+template <PairAndEta function, size_t values>
+void of_pair_and_eta(const Arrays& arrays, const Arrays& masks, const Axes& axes, double p, double q, double eta,
+                     const ArrayView& out, uintptr_t stream) {
+  const Device device = device_of(arrays, masks, axes).add(out);
+  auto* results = memory_of<double>(out, "out", values * count_groups(arrays, axes));
+  py::gil_scoped_release unlocked;
+  const Call call(device, stream, arrays, masks, axes);
+  function(call.queue, call.groups, p, q, eta, results);
 }
 
 void gini(const Arrays& arrays, const Arrays& masks, const Axes& axes, const ArrayView& out, uintptr_t stream) {
@@ -196,8 +208,8 @@ int histogram(const Arrays& arrays, const Arrays& masks, const ArrayView& out, u
   return int(types.common());
 }
 
-void retained_bound(const ArrayView& index, const ArrayView& d, double p, double q, double eta, const ArrayView& out,
-                    uintptr_t stream) {
+void retained_bound_from_index(const ArrayView& index, const ArrayView& d, double p, double q, double eta,
+                               const ArrayView& out, uintptr_t stream) {
   const Device device = Device().add(index).add(d).add(out);
   const size_t n = index.view.size();
   const double* indices = memory_of<double>(index, "index", n);
@@ -205,7 +217,7 @@ void retained_bound(const ArrayView& index, const ArrayView& d, double p, double
   auto* values = memory_of<double>(out, "out", n);
   py::gil_scoped_release unlocked;
   const cuda::Queue queue(device.id(), stream);
-  cuda::retained_bound(queue, indices, lengths, n, p, q, eta, values);
+  cuda::retained_bound_from_index(queue, indices, lengths, n, p, q, eta, values);
 }
 
 py::class_<ArrayView> define_view(py::module_& m) {
@@ -221,18 +233,21 @@ py::class_<ArrayView> define_view(py::module_& m) {
 
 void define_functions(py::module_& m) {
   const auto arrays = py::arg("arrays"), masks = py::arg("masks"), axes = py::arg("axes"), out = py::arg("out"),
-             stream = py::arg("stream"), p = py::arg("p"), q = py::arg("q"), k = py::arg("k");
+             stream = py::arg("stream"), p = py::arg("p"), q = py::arg("q"), k = py::arg("k"), eta = py::arg("eta");
   m.def("index_grid", &index_grid, arrays, masks, axes, p, q, out, stream);
   m.def("power_means", &power_means, arrays, masks, axes, py::arg("exponents"), out, stream);
-  m.def("norms", &of_pair<cuda::norms>, arrays, masks, axes, p, q, out, stream);
-  m.def("mean_and_index", &of_pair<cuda::mean_and_index>, arrays, masks, axes, p, q, out, stream);
+  m.def("index", &of_pair<cuda::index, 1>, arrays, masks, axes, p, q, out, stream);
+  m.def("norms", &of_pair<cuda::norms, 2>, arrays, masks, axes, p, q, out, stream);
+  m.def("retained_bound", &of_pair_and_eta<cuda::retained_bound, 1>, arrays, masks, axes, p, q, eta, out, stream);
+  m.def("mean_index_bound", &of_pair_and_eta<cuda::mean_index_bound, 3>, arrays, masks, axes, p, q, eta, out, stream);
   m.def("gini", &gini, arrays, masks, axes, out, stream);
   m.def("extent", &extent, arrays, masks, axes, py::arg("largest"), py::arg("counts"), stream);
   m.def("count_live", &count_live, arrays, masks, axes, out, stream);
   m.def("topk_mask", &topk_mask, arrays, masks, axes, k, out, stream);
   m.def("topk_threshold", &topk_threshold, arrays, masks, axes, k, out, stream);
   m.def("histogram", &histogram, arrays, masks, out, stream);
-  m.def("retained_bound", &retained_bound, py::arg("index"), py::arg("d"), p, q, py::arg("eta"), out, stream);
+  m.def("retained_bound_from_index", &retained_bound_from_index, py::arg("index"), py::arg("d"), p, q, eta, out,
+        stream);
   m.def("device_count", &cuda::device_count);
   m.def("device_names", &cuda::device_names);
   m.def("architectures", &cuda::architectures);

@@ -92,7 +92,7 @@ struct Norms {
   }
 };
 
-struct MeanAndIndex {
+struct Indices {
   static constexpr int threads = 128;
 
   double p, q;
@@ -105,8 +105,42 @@ struct MeanAndIndex {
     const uint64_t g = block.index() * threads + uint64_t(block.thread());
     if (g >= groups) return;
     const auto d = double(live[g]);
-    out[g] = mean_of(sums[3 * g + 1], d, 1.0);
-    out[groups + g] = index_of(sums[3 * g], sums[3 * g + 2], d, p, q, highest_index(d, p, q));
+    out[g] = index_of(sums[2 * g], sums[2 * g + 1], d, p, q, highest_index(d, p, q));
+  }
+};
+
+struct Bounds {
+  static constexpr int threads = 128;
+
+  double p, q, eta;
+  uint64_t groups;
+  const PowerSum* sums;
+  const uint64_t* live;
+  double* out;
+
+  PQI_DEVICE void operator()(Block& block) const {
+    const uint64_t g = block.index() * threads + uint64_t(block.thread());
+    if (g < groups) out[g] = retained_bound_of(sums[2 * g], sums[2 * g + 1], double(live[g]), p, q, eta);
+  }
+};
+
+struct MeansIndicesBounds {
+  static constexpr int threads = 128;
+
+  double p, q, eta;
+  uint64_t groups;
+  const PowerSum* sums;
+  const uint64_t* live;
+  double* out;
+
+  PQI_DEVICE void operator()(Block& block) const {
+    const uint64_t g = block.index() * threads + uint64_t(block.thread());
+    if (g >= groups) return;
+    const auto d = double(live[g]);
+    const PowerSum *const sp = sums + 3 * g, *const sq = sp + 2;
+    out[g] = mean_of(sp[1], d, 1.0);
+    out[groups + g] = index_of(*sp, *sq, d, p, q, highest_index(d, p, q));
+    out[2 * groups + g] = retained_bound_of(*sp, *sq, d, p, q, eta);
   }
 };
 
@@ -136,7 +170,7 @@ struct Grid {
   }
 };
 
-struct Bound {
+struct BoundsOfIndices {
   static constexpr int threads = 128;
 
   const double *index, *d;
@@ -180,9 +214,20 @@ void norms(const Queue& queue, const Groups& groups, double p, double q, double*
   launch_each(queue, groups.count(), Norms{p, q, groups.count(), found.sums.get(), out});
 }
 
-void mean_and_index(const Queue& queue, const Groups& groups, double p, double q, double* out) {
+void index(const Queue& queue, const Groups& groups, double p, double q, double* out) {
+  const Sums found(queue, groups, {p, q});
+  launch_each(queue, groups.count(), Indices{p, q, groups.count(), found.sums.get(), found.live.get(), out});
+}
+
+void retained_bound(const Queue& queue, const Groups& groups, double p, double q, double eta, double* out) {
+  const Sums found(queue, groups, {p, q});
+  launch_each(queue, groups.count(), Bounds{p, q, eta, groups.count(), found.sums.get(), found.live.get(), out});
+}
+
+void mean_index_bound(const Queue& queue, const Groups& groups, double p, double q, double eta, double* out) {
   const Sums found(queue, groups, {p, 1.0, q});
-  launch_each(queue, groups.count(), MeanAndIndex{p, q, groups.count(), found.sums.get(), found.live.get(), out});
+  launch_each(queue, groups.count(),
+              MeansIndicesBounds{p, q, eta, groups.count(), found.sums.get(), found.live.get(), out});
 }
 
 void index_grid(const Queue& queue, const Groups& groups, const std::vector<double>& p, const std::vector<double>& q,
@@ -197,9 +242,9 @@ void index_grid(const Queue& queue, const Groups& groups, const std::vector<doub
               Grid{rows.list(), columns.list(), all.list(), groups.count(), found.sums.get(), found.live.get(), out});
 }
 
-void retained_bound(const Queue& queue, const double* index, const double* d, uint64_t n, double p, double q,
-                    double eta, double* out) {
-  launch_each(queue, n, Bound{index, d, n, p, q, eta, out});
+void retained_bound_from_index(const Queue& queue, const double* index, const double* d, uint64_t n, double p, double q,
+                               double eta, double* out) {
+  launch_each(queue, n, BoundsOfIndices{index, d, n, p, q, eta, out});
 }
 
 }  // namespace pqi::cuda
