@@ -12,8 +12,17 @@ command -v nvcc >/dev/null || { echo "no nvcc on the path: this needs a CUDA too
 
 make install
 python=.venv/bin/python
-"$python" -c 'import torch, sys; sys.exit(0 if torch.cuda.is_available() else "torch sees no GPU: install a CUDA build of torch into .venv")'
-"$python" -c 'import pqi._cuda as c; assert c.device_count() > 0, "pqi._cuda sees no device"; print(c.device_names(), c.architectures())'
+"$python" - <<'CHECK'
+import sys, torch
+import pqi._cuda as cuda
+if cuda.device_count() == 0:
+    sys.exit("pqi._cuda sees no device")
+if not torch.cuda.is_available():
+    sys.exit("torch sees no GPU: install a CUDA build of torch into .venv")
+print(cuda.device_names(), cuda.architectures())
+CHECK
+nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | tee "$results/gpu-card.txt"
+
 
 echo "== tests on the device"
 "$python" -m pytest tests/test_cuda.py tests/test_device.py -q | tee "$results/gpu-tests.txt"
@@ -30,4 +39,5 @@ fi
 
 echo "== speed"
 "$python" bench/gpu.py --elements "${PQI_GPU_ELEMENTS:-1e9}" --output "$results/gpu.md"
+sed -i "1s/^/driver $(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -1), /" "$results/gpu.md"
 cat "$results/gpu.md"

@@ -138,11 +138,10 @@ PQI_DEVICE double masked_power(double exponent, uint64_t mask) {
   return bits_as<double>(bits_as<uint64_t>(quick_exp2(exponent)) & mask);
 }
 
-// `count` of the general exponents at a time; the sums are the first thread's, whether all elements are finite is
-// everyone's to know.
-// Out of line, as guarded_sum: with both in one kernel's body nvcc 13.0 crashes in one compilation of four.
+// `count` of the general exponents at a time; the sums are the first thread's, the bits of the largest
+// magnitude everyone's.
 template <int count>
-PQI_OUT_OF_LINE bool general_sums(Block& block, Chunk<float>& chunk, const double* r, double shift, double* out) {
+PQI_DEVICE uint32_t general_sums(Block& block, Chunk<float>& chunk, const double* r, double shift, double* out) {
   double sum[count][quad_lanes] = {};
   uint32_t largest = 0;
   chunk.for_each_row_pair([&](const Row<float>& a, const Row<float>& b) {
@@ -157,12 +156,12 @@ PQI_OUT_OF_LINE bool general_sums(Block& block, Chunk<float>& chunk, const doubl
     }
   });
   PQI_UNROLL for (int e = 0; e < count; ++e) out[e] = fold_quad(block, sum[e]);
-  return largest_of_quad(block, largest) < 0x7f800000u;
+  return largest_of_quad(block, largest);
 }
 
 // Any finite, infinite or NaN element, any exponent; the sum is the first thread's. Also the key of the largest.
 template <class T>
-PQI_OUT_OF_LINE uint64_t guarded_sum(Block& block, Chunk<T>& chunk, double r, int scale, double* out) {
+PQI_DEVICE uint64_t guarded_sum(Block& block, Chunk<T>& chunk, double r, int scale, double* out) {
   double sum[quad_lanes] = {};
   uint64_t largest = 0;
   chunk.for_each_row_pair([&](const Row<T>& a, const Row<T>& b) {

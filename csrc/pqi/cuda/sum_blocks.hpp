@@ -16,8 +16,10 @@ struct ChunkSum {
 };
 
 // Sums every chunk and merges those of a block of 64 (see ../reduction.hpp), or of as many whole groups as 64 chunks
-// hold. Sums go to sums[group][block][exponent]. The exponents are all of ½, 1, 2 (`special`) or all others.
-template <class T, bool special>
+// hold. Sums go to sums[group][block][exponent]. The exponents are all of one kind.
+enum class Kind { special, quick, guarded };  // ½, 1, 2; others up to widest_float_exponent, of float32; any
+
+template <class T, Kind kind>
 struct SumBlocks {
   static constexpr int threads = int(block_chunks) * quad;
 
@@ -70,14 +72,10 @@ struct SumBlocks {
     Chunk<T> chunk(block, cursor, begin, rest < chunk_size ? rest : chunk_size);
     const int pivot =
         source.size <= chunk_size ? pivot_of_chunk(block, chunk) : pivot_of_element<T>(cursor, first[group]);
-    if constexpr (special) {
-      sum_special(block, chunk, pivot, found);
-    } else {
-      bool quick = false;  // whether exponents up to widest_float_exponent are done
-      if constexpr (sizeof(T) == 4) quick = sum_quickly(block, chunk, pivot, found);
-      for (int e = 0; e < plan.count; ++e)
-        if (!quick || plan.r[e] > widest_float_exponent) sum_guarded(block, chunk, pivot, e, found);
-    }
+    if constexpr (kind == Kind::special) sum_special(block, chunk, pivot, found);
+    if constexpr (kind == Kind::quick) sum_quickly(block, chunk, pivot, found);
+    if constexpr (kind == Kind::guarded)
+      for (int e = 0; e < plan.count; ++e) sum_guarded(block, chunk, pivot, e, found);
   }
 
   PQI_DEVICE void put(Block& block, ChunkSum* found, int e, double value, int scale) const {
@@ -105,21 +103,18 @@ struct SumBlocks {
     return scale_of(0.0, chunk_scale(binade_of_key(key), pivot, 2.0));
   }
 
-  // Exponents up to widest_float_exponent, two at a time; false if an element is not finite.
-  PQI_DEVICE bool sum_quickly(Block& block, Chunk<float>& chunk, int pivot, ChunkSum* found) const {
-    int place[2], n = 0;
-    double r[2] = {1.0, 1.0}, out[2];
-    for (int e = 0; e < plan.count; ++e) {
-      if (plan.r[e] <= widest_float_exponent) {
-        place[n] = e;
-        r[n++] = plan.r[e];
-      }
-      if (n == 0 || (n < 2 && e + 1 < plan.count)) continue;
-      if (!general_sums<2>(block, chunk, r, double(pivot), out)) return false;
-      for (int i = 0; i < n; ++i) put(block, found, place[i], out[i], pivot);
-      n = 0;
+  // Two exponents at a time. With an infinite or NaN element a sum is that, at the scale of a guarded sum.
+  PQI_DEVICE void sum_quickly(Block& block, Chunk<float>& chunk, int pivot, ChunkSum* found) const {
+    for (int e = 0; e < plan.count; e += 2) {
+      const int n = plan.count - e < 2 ? 1 : 2;
+      const double r[2] = {plan.r[e], n == 2 ? plan.r[e + 1] : 1.0};
+      double out[2];
+      const uint32_t largest = general_sums<2>(block, chunk, r, double(pivot), out);
+      const bool finite = largest < 0x7f800000u;
+      const double special = largest == 0x7f800000u ? infinity : __builtin_nan("");
+      for (int i = 0; i < n; ++i)
+        put(block, found, e + i, finite ? out[i] : special, finite ? pivot : chunk_scale(1024, pivot, r[i]));
     }
-    return true;
   }
 
   PQI_DEVICE void sum_guarded(Block& block, Chunk<T>& chunk, int pivot, int e, ChunkSum* found) const {
@@ -155,13 +150,13 @@ struct MergeBlocks {
 };
 
 // Sums the exponents of a plan in one read.
-template <class T, bool special>
+template <class T, Kind kind>
 void sum_plan(const Queue& queue, const Groups& groups, const Plan& plan, size_t exponents, const uint64_t* first,
               PowerSum* sums) {
   if (plan.count == 0) return;
   const uint64_t blocks = (groups.size() + block_size - 1) / block_size;
   const Scratch<PowerSum> parts(queue, groups.count() * blocks * size_t(plan.count));
-  const SumBlocks<T, special> program{groups.source(), plan, first, parts.get()};
+  const SumBlocks<T, kind> program{groups.source(), plan, first, parts.get()};
   queue.launch(program.blocks(groups.source()), program, program.shared_bytes(plan));
   const uint64_t values = groups.count() * uint64_t(plan.count);
   queue.launch((values + MergeBlocks::threads - 1) / MergeBlocks::threads,
@@ -175,23 +170,27 @@ void sum_all(const Queue& queue, const Groups& groups, const std::vector<double>
   unsigned which = 0;
   for (const double r : exponents)
     if (power_kind(r) != PowerKind::general) which |= 1u << int(power_kind(r));
-  Plan special, general;
-  special.which = which;
-  for (size_t e = 0; e < exponents.size(); ++e) {
-    const bool is_special = power_kind(exponents[e]) != PowerKind::general;
-    Plan& plan = is_special ? special : general;
-    plan.r[plan.count] = exponents[e];
-    plan.place[plan.count++] = uint32_t(e);
-    if (plan.count < most_exponents) continue;
-    if (is_special) {
-      sum_plan<T, true>(queue, groups, plan, exponents.size(), first.get(), sums);
-    } else {
-      sum_plan<T, false>(queue, groups, plan, exponents.size(), first.get(), sums);
-    }
+  Plan plans[3];
+  const auto sum = [&](Kind kind) {
+    Plan& plan = plans[int(kind)];
+    if (kind == Kind::special) sum_plan<T, Kind::special>(queue, groups, plan, exponents.size(), first.get(), sums);
+    if constexpr (sizeof(T) == 4)
+      if (kind == Kind::quick) sum_plan<T, Kind::quick>(queue, groups, plan, exponents.size(), first.get(), sums);
+    if (kind == Kind::guarded) sum_plan<T, Kind::guarded>(queue, groups, plan, exponents.size(), first.get(), sums);
     plan.count = 0;
+  };
+  for (size_t e = 0; e < exponents.size(); ++e) {
+    const double r = exponents[e];
+    const Kind kind = power_kind(r) != PowerKind::general            ? Kind::special
+                      : sizeof(T) == 4 && r <= widest_float_exponent ? Kind::quick
+                                                                     : Kind::guarded;
+    Plan& plan = plans[int(kind)];
+    plan.which = which;
+    plan.r[plan.count] = r;
+    plan.place[plan.count++] = uint32_t(e);
+    if (plan.count == most_exponents) sum(kind);
   }
-  sum_plan<T, true>(queue, groups, special, exponents.size(), first.get(), sums);
-  sum_plan<T, false>(queue, groups, general, exponents.size(), first.get(), sums);
+  for (const Kind kind : {Kind::special, Kind::quick, Kind::guarded}) sum(kind);
 }
 
 }  // namespace pqi::cuda
