@@ -22,7 +22,25 @@ from strategies import any_vectors
 @pytest.mark.parametrize("n", [1000, 1_000_003])
 def test_accuracy(distribution: str, n: int) -> None:
     x = draw(distribution, n)
-    assert pqi.gini(x) == pytest.approx(reference.gini(x), rel=0, abs=1e-14)
+    expected = reference.gini(x)
+    assert pqi.gini(x) == pytest.approx(expected, rel=0, abs=max(math.ulp(expected), 1e-18))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("distribution", ["normal", "constant", "int4"])
+def test_one_ulp_at_1e8(distribution: str) -> None:
+    """Sorted as float32 and summed in extended precision a part at a time, for the memory's sake."""
+    d = 100_000_000
+    x = np.abs(draw(distribution, d))
+    found = pqi.gini(x)
+    x.sort()
+    ranked, total = np.longdouble(0), np.longdouble(0)
+    for start in range(0, d, 1 << 20):
+        part = x[start : start + (1 << 20)].astype(np.longdouble)
+        ranks = np.arange(2 * start + 1 - d, 2 * (start + part.size) - d, 2).astype(np.longdouble)
+        ranked, total = ranked + (ranks * part).sum(), total + part.sum()
+    expected = float(ranked / (d * total))
+    assert found == pytest.approx(expected, rel=0, abs=max(math.ulp(expected), 1e-18))
 
 
 @pytest.mark.parametrize(("low", "spread"), [(1.0, 2**-4), (1.0, 2**-8), (0.1, 0.0)])
