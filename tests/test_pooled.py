@@ -93,7 +93,7 @@ def test_torch_pieces_answer_in_torch() -> None:
     index = pqi.index(together)
     assert isinstance(index, torch.Tensor)
     assert index.dtype == torch.float64
-    assert bits(index) == bits(pqi.index(X))
+    assert bits(index.detach()) == bits(pqi.index(X))
     masks = pqi.topk_mask(together, 900)
     assert all(m.dtype == torch.bool for m in masks)
     assert [m.shape for m in masks] == [w.shape for w in weights]

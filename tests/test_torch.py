@@ -59,9 +59,10 @@ def test_k_and_where_in_torch() -> None:
 def test_tensors_that_require_grad(dtype: Any) -> None:
     weight = torch.nn.Parameter(torch.linspace(-1, 1, 60).reshape(6, 10).to(dtype))
     for tensor in (weight, weight * 1):
-        index = pqi.index(tensor)
-        assert not index.requires_grad
-        assert bits(index.numpy()) == bits(pqi.index(weight.detach()).numpy())
+        assert bits(pqi.index(tensor).detach().numpy()) == bits(pqi.index(weight.detach()).numpy())
+        gini = pqi.gini(tensor)
+        assert not gini.requires_grad
+        assert bits(gini.numpy()) == bits(pqi.gini(weight.detach()).numpy())
         assert int(pqi.topk_mask(tensor, 9).sum()) == 9
     assert weight.grad is None
 

@@ -226,6 +226,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
       .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
       .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"), py::arg("name"))
+      .def_static("of_exchange", &view_of_exchange, py::arg("array"), py::arg("name"))
       .def_property_readonly("writable", [](const ArrayView& array) { return array.writable; })
       .def_property_readonly("distinct", [](const ArrayView& array) { return array.view.distinct(); })
       .def_property_readonly("addresses",

@@ -156,6 +156,17 @@ ArrayView view_of_numpy(const py::array& array, const std::string& name) {
   return result;
 }
 
+ArrayView view_of_exchange(const py::object& array, const std::string& name) {
+  const py::object owner = py::type::of(array).attr("__dlpack_c_exchange_api__");
+  const auto* table = static_cast<const DLPackExchangeAPI*>(PyCapsule_GetPointer(owner.ptr(), "dlpack_exchange_api"));
+  if (table == nullptr) throw py::error_already_set();
+  if (table->header.version.major != DLPACK_MAJOR_VERSION || table->dltensor_from_py_object_no_sync == nullptr)
+    return view_of_dlpack(array.attr("__dlpack__")(), name);
+  DLTensor tensor;
+  if (table->dltensor_from_py_object_no_sync(array.ptr(), &tensor) != 0) throw py::error_already_set();
+  return {view_of(tensor, Memory::host, name), array, true, 0};
+}
+
 ArrayView view_of_dlpack(const py::capsule& capsule, const std::string& name) {
   return view_in(Memory::host, capsule, name);
 }

@@ -22,6 +22,10 @@ struct ArrayView {
 // included, in native byte order.
 ArrayView view_of_numpy(const pybind11::array& array, const std::string& name);
 
+// An array whose type has `__dlpack_c_exchange_api__`: no capsule is made and nothing is allocated, so a tensor costs a
+// tenth of what its `__dlpack__` does. The view keeps the array alive, not its storage alone.
+ArrayView view_of_exchange(const pybind11::object& array, const std::string& name);
+
 // A DLPack capsule of either protocol, on a device whose memory the CPU can read. Consumes the capsule.
 ArrayView view_of_dlpack(const pybind11::capsule& capsule, const std::string& name);
 

@@ -65,5 +65,5 @@ class Accumulator(ABC):
 def one_vector(x: Any, where: Any) -> tuple[list[View], list[View]]:
     """Views of an array or of pooled arrays, and of their masks."""
     _check.one_vector(isinstance(x, Segments))
-    batch = _arrays.prepare(x, None, False, where)
+    batch = _arrays.prepare_views(x, None, False, where)
     return batch.views, batch.masks

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from pqi import _check, _check_out
 from pqi._core import View
 from pqi._pooled import Pooled
 from pqi._segments import Segments
+from pqi._tensors import are_torch, check_tensor, is_torch, library, prepare_tensors
 
 if TYPE_CHECKING:
     from typing import TypedDict
@@ -45,25 +45,11 @@ def _empty_bool(shape: tuple[int, ...]) -> Any:
 _NUMPY = Kind(scalar=lambda value: value, array=lambda values: values, empty_mask=_empty_bool)
 _ONE_NUMPY = [_NUMPY]
 _PYTHON = Kind(scalar=lambda value: value.item(), array=lambda values: values, empty_mask=_empty_bool)
-
-
-def _torch() -> Any:
-    return sys.modules.get("torch")
-
-
-def is_torch(x: Any) -> bool:
-    """Whether `x` is a torch tensor; torch is never imported for it."""
-    torch = _torch()
-    return torch is not None and isinstance(x, torch.Tensor)
-
-
-def _torch_kind() -> Kind:
-    torch = _torch()
-    return Kind(
-        scalar=lambda value: torch.from_numpy(np.asarray(value)),
-        array=torch.from_numpy,
-        empty_mask=lambda shape: torch.empty(shape, dtype=torch.bool),
-    )
+_TORCH = Kind(
+    scalar=lambda value: library().from_numpy(np.asarray(value)),
+    array=lambda values: library().from_numpy(values),
+    empty_mask=lambda shape: library().empty(shape, dtype=library().bool),
+)
 
 
 def _foreign_kind(x: Any) -> Kind:
@@ -76,14 +62,14 @@ def _foreign_kind(x: Any) -> Kind:
 
 
 def _torch_view(x: Any, name: str = "x") -> View:
-    torch = _torch()
-    if x.layout != torch.strided:
-        _check.refuse_array(name, f"be a strided tensor, got layout {x.layout}; pass x.to_dense() or x.values()")
+    check_tensor(x, name)
     if x.device.type != "cpu":
         _check.refuse_array(name, f"lie on the CPU, got device {x.device}; pass x.cpu()")
-    if x.dtype.is_complex or x.is_quantized:
-        _check.refuse_array(name, f"hold real numbers, got dtype {x.dtype}")
-    return View.of_dlpack(x.detach().resolve_neg().__dlpack__(), name)
+    if x.is_neg():
+        x = x.resolve_neg()
+    if hasattr(type(x), "__dlpack_c_exchange_api__"):
+        return View.of_exchange(x, name)
+    return View.of_dlpack(x.detach().__dlpack__(), name)
 
 
 def _numpy_view(x: Any, name: str = "x") -> View:
@@ -110,7 +96,7 @@ def _view_and_kind(x: Any, name: str) -> tuple[View, Kind]:
     if isinstance(x, (np.ndarray, np.generic)):
         return _numpy_view(x, name), _NUMPY
     if is_torch(x):
-        return _torch_view(x, name), _torch_kind()
+        return _torch_view(x, name), _TORCH
     if hasattr(x, "__dlpack__"):
         return _foreign_view(x, name), _foreign_kind(x)
     if isinstance(x, (list, tuple, int, float, range)):
@@ -120,14 +106,9 @@ def _view_and_kind(x: Any, name: str) -> tuple[View, Kind]:
 
 def _mask_view(where: Any, shape: tuple[int, ...]) -> View:
     """A mask as a view with its array's shape; broadcasting copies nothing."""
-    found = tuple(np.shape(where)) if not is_torch(where) else tuple(where.shape)
-    try:
-        if np.broadcast_shapes(found, shape) != shape:
-            _check.mask_shape(found, shape)
-    except ValueError:
-        _check.mask_shape(found, shape)
+    _check.mask_shape(tuple(where.shape if is_torch(where) else np.shape(where)), shape)
     if is_torch(where):
-        _check.mask_dtype(where.dtype is _torch().bool, where.dtype)
+        _check.mask_dtype(where.dtype is library().bool, where.dtype)
         return _torch_view(where.expand(shape), "where")
     array = np.from_dlpack(where) if not isinstance(where, np.ndarray) and hasattr(where, "__dlpack__") else where
     array = np.asarray(array)
@@ -169,16 +150,36 @@ class Batch:
             return math.prod(self.views[0].shape[axis] for axis in self.grouping)
         return np.diff(self.grouping)
 
+    def apply(self, measure: Callable[..., Any], *arguments: Any) -> Any:
+        """Compute a measure; a `TensorCall` calls its operator instead."""
+        return measure(self, *arguments)
 
-def _reduced(shape: tuple[int, ...], axes: tuple[int, ...] | None, *, keepdims: bool) -> tuple[int, ...]:
+    def count(self, k: Any) -> Any:
+        """Counts per group as `measure` takes them."""
+        return k
+
+
+def _reduced(shape: Sequence[int], axes: Sequence[int] | None, *, keepdims: bool) -> tuple[int, ...]:
     kept = [i for i in range(len(shape)) if axes is not None and i not in axes]
     if keepdims:
         return tuple(shape[i] if i in kept else 1 for i in range(len(shape)))
     return tuple(shape[i] for i in kept)
 
 
-def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Batch:
-    """Check a measure's array arguments and turn them into views."""
+def reduced_shape(arrays: Sequence[Any], axes: Sequence[int] | None = None, keepdims: bool = False) -> tuple[int, ...]:
+    """Shape of a reduction's result; many arrays are one vector."""
+    return _reduced(arrays[0].shape, axes, keepdims=keepdims) if len(arrays) == 1 else ()
+
+
+def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Any:
+    """Check a measure's array arguments: a `Batch`, or a `TensorCall` where all arrays are tensors."""
+    if type(x) is not np.ndarray and are_torch(x):
+        return prepare_tensors(x, axis, keepdims, where, dict(torch_names or {}))
+    return prepare_views(x, axis, keepdims, where, torch_names)
+
+
+def prepare_views(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Batch:
+    """Check a measure's array arguments and turn them into views, tensors too."""
     if axis is None and where is None and keepdims is False and not torch_names:
         if type(x) is np.ndarray and x.dtype.isnative:
             return Batch([View.of_numpy(x, "x")], [], None, _ONE_NUMPY, (), ())
@@ -220,6 +221,23 @@ def _prepare_segments(x: Segments, axis: Any, keepdims: bool, where: Any) -> Bat
     return Batch([view], masks, x.offsets, [kind], shape, shape)
 
 
+def of_tensors(
+    tensors: Sequence[Any],
+    masks: Sequence[Any] | None = None,
+    axes: Sequence[int] | None = None,
+    keepdims: bool = False,
+) -> Batch:
+    """Views of tensors whose arguments were checked: what an operator's kernel starts from."""
+    name = "x" if len(tensors) == 1 else "arrays"
+    views = [_torch_view(tensor, name) for tensor in tensors]
+    kinds = [_TORCH] * len(views)
+    if axes is None and not masks and not keepdims:
+        return Batch(views, [], None, kinds, (), ())
+    live = [_torch_view(mask.expand(tensor.shape), "where") for mask, tensor in zip(masks or (), tensors, strict=False)]
+    grouping = None if axes is None else tuple(axes)
+    return Batch(views, live, grouping, kinds, reduced_shape(tensors, axes), reduced_shape(tensors, axes, keepdims))
+
+
 def empty_masks(batch: Batch) -> tuple[list[Any], list[View]]:
     """An uninitialised mask for each input array, in its kind, and the core's view of it."""
     if batch.kinds is _ONE_NUMPY:
@@ -237,7 +255,7 @@ def given_masks(batch: Batch, out: Any, *, pooled: bool) -> tuple[list[Any], lis
         name = f"out[{i}]" if pooled else "out"
         tensor = is_torch(mask)
         plain = isinstance(mask, np.ndarray) and not isinstance(mask, np.ma.MaskedArray)
-        is_bool = mask.dtype is _torch().bool if tensor else plain and mask.dtype == np.bool_
+        is_bool = mask.dtype is library().bool if tensor else plain and mask.dtype == np.bool_
         _check_out.dtype(name, is_bool, f"dtype {mask.dtype}" if hasattr(mask, "dtype") else type(mask).__name__)
         views[name] = _torch_view(mask, name) if tensor else View.of_numpy(mask, name)
         _check_out.place(name, views[name], array.shape)
@@ -259,5 +277,5 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
 def like(x: Any) -> Kind:
     """The kind that answers a function of numbers rather than of weights."""
     if is_torch(x):
-        return _torch_kind()
+        return _TORCH
     return _NUMPY if isinstance(x, (np.ndarray, np.generic)) else _PYTHON

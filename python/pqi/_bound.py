@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _arrays, _check, _core
+from pqi import _arrays, _check, _core, _tensors
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -53,7 +53,8 @@ def retained_bound(
 
     Notes
     -----
-    Costs one read, as `index`. It follows from M_p/M_q itself, to about 1e-14 · (1 + 1/p) relative.
+    Costs one read, as `index`. It follows from M_p/M_q itself, to about 1e-14 · (1 + 1/p) relative. Carries no
+    gradient.
 
     References
     ----------
@@ -68,6 +69,11 @@ def retained_bound(
     p, q = _check.exponent_pair(p, q)
     eta = _check.eta(eta)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
+    return batch.apply(of_arrays, p, q, eta)
+
+
+def of_arrays(batch: _arrays.Batch, p: float, q: float, eta: float) -> Any:
+    """`retained_bound` of checked arguments."""
     return batch.wrap(_core.retained_bound(*batch.core, p, q, eta))
 
 
@@ -97,7 +103,7 @@ def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0
     -----
     An index is rounded to a multiple of about 1e-16, so where it is near 1 the bound has few digits: for one non-zero
     entry among 10,000 and q = 1 the bound is right to 1e-12 if p = ½, to 4e-5 if p = ¼, and not at all if p = 0.1.
-    `retained_bound` has all its digits.
+    `retained_bound` has all its digits. Carries no gradient.
 
     Examples
     --------
@@ -107,6 +113,13 @@ def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0
     """
     p, q = _check.exponent_pair(p, q)
     eta = _check.eta(eta)
+    if _tensors.is_torch(index):
+        return _tensors.call_on_numbers(of_numbers, index, d, p, q, eta)
+    return of_numbers(index, d, p, q, eta)
+
+
+def of_numbers(index: Any, d: Any, p: float, q: float, eta: float) -> Any:
+    """`retained_bound_from_index` of checked parameters."""
     values, lengths = _check.indices_and_lengths(_arrays.to_numpy(index), _arrays.to_numpy(d))
     bounds = _core.retained_bound_from_index(
         np.ascontiguousarray(values).reshape(-1), np.ascontiguousarray(lengths).reshape(-1), p, q, eta

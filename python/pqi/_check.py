@@ -169,9 +169,11 @@ def masks_match(where: Any, count: int) -> list[Any]:
     return list(where)
 
 
-def mask_shape(found: tuple[int, ...], wanted: tuple[int, ...]) -> NoReturn:
-    """Refuse a mask that does not broadcast to its array."""
-    raise ValueError(f"where must broadcast to x's shape {wanted}, got shape {found}")
+def mask_shape(found: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    """A mask broadcasts to its array."""
+    offset = len(wanted) - len(found)
+    if offset < 0 or any(n not in (1, wanted[offset + i]) for i, n in enumerate(found)):
+        raise ValueError(f"where must broadcast to x's shape {wanted}, got shape {found}")
 
 
 def mask_dtype(is_bool: bool, dtype: Any) -> None:
@@ -185,10 +187,8 @@ def counts(k: Any, live: Any, group_shape: tuple[int, ...]) -> np.ndarray[Any, A
     if not group_shape and type(k) is int and 0 <= k <= (live if type(live) is int else live[0]):
         return np.array([k], dtype=np.uint64)
     given = np.asarray(k)
-    if given.dtype.kind not in "iu":
-        raise TypeError(f"k must be an integer or an array of integers, got {k!r}")
-    if given.ndim > 0 and given.shape != group_shape:
-        raise ValueError(f"k must be an integer or have one entry per group, shape {group_shape}, got {given.shape}")
+    count_dtype(given.dtype.kind in "iu", k)
+    count_shape(given.shape, group_shape)
     flat = np.broadcast_to(given, group_shape).reshape(-1)
     most = np.broadcast_to(np.asarray(live, dtype=np.uint64), flat.shape)
     wrong = np.flatnonzero((flat < 0) | (flat.astype(np.uint64) > most))
@@ -197,6 +197,25 @@ def counts(k: Any, live: Any, group_shape: tuple[int, ...]) -> np.ndarray[Any, A
         place = f" in group {first}" if flat.size > 1 else ""
         raise ValueError(f"k must satisfy 0 <= k <= {int(most[first])} (live entries), got {int(flat[first])}{place}")
     return flat.astype(np.uint64)
+
+
+def count_dtype(is_integer: bool, k: Any) -> None:
+    """Counts are integers."""
+    if not is_integer:
+        raise TypeError(f"k must be an integer or an array of integers, got {k!r}")
+
+
+def count_shape(found: tuple[int, ...], group_shape: tuple[int, ...]) -> None:
+    """One count for all groups, or one for each."""
+    if found not in ((), group_shape):
+        raise ValueError(f"k must be an integer or have one entry per group, shape {group_shape}, got {found}")
+
+
+def one_device(names: Sequence[str], rule: str = "all arrays must lie on one device") -> None:
+    """Nothing is copied between devices in silence."""
+    for name in names:
+        if name != names[0]:
+            raise ValueError(f"{rule}, got {names[0]} and {name}")
 
 
 def same_histogram_type(same: bool) -> None:

@@ -84,7 +84,7 @@ def gini(
     Notes
     -----
     All ranked sums are integers, so the result is that of exact arithmetic, rounded once: it depends on neither order
-    nor threads. Only 64-bit integers beyond 2^53 are rounded (to float64) before.
+    nor threads. Only 64-bit integers beyond 2^53 are rounded (to float64) before. Carries no gradient.
 
     Costs one read and no workspace for one- and two-byte types from 2^20 entries a group; two reads and a workspace of
     half the input's bytes for four-byte types; two reads and as many bytes as the input for eight-byte types. Groups
@@ -107,9 +107,14 @@ def gini(
     """
     unbiased = _check.flag("unbiased", unbiased)
     limit = None if tol is None else _check.tolerance(tol)
-    batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
     if limit is not None:
-        return GiniInterval(*map(batch.wrap, _core.gini_within(*batch.core, limit, unbiased)))
+        views = _arrays.prepare_views(x, axis, keepdims, where, torch_names)
+        return GiniInterval(*map(views.wrap, _core.gini_within(*views.core, limit, unbiased)))
+    return _arrays.prepare(x, axis, keepdims, where, torch_names).apply(of_magnitudes, unbiased)
+
+
+def of_magnitudes(batch: _arrays.Batch, unbiased: bool) -> Any:
+    """`gini` of checked arguments."""
     values = _core.gini(*batch.core)
     if unbiased:
         live = _core.count_live(*batch.core).astype(np.float64)

@@ -64,6 +64,13 @@ def index(
     the memory layout or the split into pooled pieces, nor on a scaling of `x` by a power of two. Negating or permuting
     entries changes the index by rounding at most.
 
+    For torch tensors that require it the index carries a gradient, so that it can be a penalty or a reward in training:
+    ∂I/∂w_i = −(1 − I) sign(w_i) (|w_i|^(p−1) / Σ|w|^p − |w_i|^(q−1) / Σ|w|^q), computed in float64 and handed back in
+    the type of `x`. It is 0 for entries that are zero or not live (also for p < 1, where it grows without bound near
+    zero; beyond the type's range it is the largest number), and nan for the other entries of a group with an infinity
+    or NaN. Backward costs one read and about fifteen elementwise passes, with four float64 temporaries of the size of
+    `x`; compiled by torch they become one loop.
+
     Of the six properties of Hurley and Rickard (2009), Scaling, Rising Tide, Cloning, Bill Gates and Babies hold for
     every 0 < p < q; Robin Hood holds exactly when p ≤ 1 ≤ q.
 
@@ -83,7 +90,7 @@ def index(
     """
     p, q = _check.exponent_pair(p, q)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
-    return batch.wrap(_core.index(*batch.core, p, q))
+    return batch.apply(of_pair, p, q)
 
 
 def index_grid(
@@ -121,7 +128,7 @@ def index_grid(
 
     Notes
     -----
-    Costs one read, one logarithm an element and one exponential an element and distinct exponent.
+    Costs one read, one logarithm an element and one exponential an element and distinct exponent. Carries no gradient.
 
     Examples
     --------
@@ -132,4 +139,14 @@ def index_grid(
     """
     rows, columns = _check.exponents("p", p), _check.exponents("q", q)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
-    return batch.wrap(_core.index_grid(*batch.core, rows, columns), (len(rows), len(columns)))
+    return batch.apply(of_grid, rows, columns)
+
+
+def of_pair(batch: _arrays.Batch, p: float, q: float) -> Any:
+    """`index` of checked arguments."""
+    return batch.wrap(_core.index(*batch.core, p, q))
+
+
+def of_grid(batch: _arrays.Batch, p: Sequence[float], q: Sequence[float]) -> Any:
+    """`index_grid` of checked arguments."""
+    return batch.wrap(_core.index_grid(*batch.core, p, q), (len(p), len(q)))

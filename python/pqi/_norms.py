@@ -47,7 +47,8 @@ def norms(
 
     Notes
     -----
-    Costs one read of `x`. Same accuracy and reproducibility as `index`.
+    Costs one read of `x`. Same accuracy and reproducibility as `index`. For torch tensors that require it carries a
+    gradient, ∂‖x‖_r/∂x_i = sign(x_i) (|x_i| / ‖x‖_r)^(r−1), with the rules and the cost of `index`'s.
 
     Examples
     --------
@@ -57,8 +58,8 @@ def norms(
     """
     p, q = _check.exponent_pair(p, q)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
-    norm_p, norm_q = _core.norms(*batch.core, p, q)
-    return batch.wrap(norm_p), batch.wrap(norm_q)
+    norm_p, norm_q = batch.apply(of_pair, p, q)
+    return norm_p, norm_q
 
 
 def power_means(
@@ -95,7 +96,8 @@ def power_means(
     Notes
     -----
     Costs one read, one logarithm an element and one exponential an element and exponent; ½, 1 and 2 are cheaper. A mean
-    stays between the least and the greatest magnitude, so unlike a norm it does not overflow.
+    stays between the least and the greatest magnitude, so unlike a norm it does not overflow. Carries a gradient for
+    torch tensors that require it, ∂M_r/∂x_i = sign(x_i) (|x_i| / M_r)^(r−1) / d, with the rules of `index`'s.
 
     Examples
     --------
@@ -105,4 +107,15 @@ def power_means(
     """
     checked = _check.exponents("exponents", exponents)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
-    return batch.wrap(_core.power_means(*batch.core, checked), (len(checked),))
+    return batch.apply(of_means, checked)
+
+
+def of_pair(batch: _arrays.Batch, p: float, q: float) -> tuple[Any, Any]:
+    """`norms` of checked arguments."""
+    norm_p, norm_q = _core.norms(*batch.core, p, q)
+    return batch.wrap(norm_p), batch.wrap(norm_q)
+
+
+def of_means(batch: _arrays.Batch, exponents: Sequence[float]) -> Any:
+    """`power_means` of checked arguments."""
+    return batch.wrap(_core.power_means(*batch.core, exponents), (len(exponents),))

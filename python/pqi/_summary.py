@@ -71,7 +71,7 @@ def summary(
 
     Notes
     -----
-    Costs one read for the powers, one for the counts and extremes, and what `gini` costs.
+    Costs one read for the powers, one for the counts and extremes, and what `gini` costs. Carries no gradient.
 
     Examples
     --------
@@ -83,16 +83,13 @@ def summary(
     p, q = _check.exponent_pair(p, q)
     eta = _check.eta(eta)
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
+    return Summary(*batch.apply(of_arrays, p, q, eta))
+
+
+def of_arrays(batch: _arrays.Batch, p: float, q: float, eta: float) -> tuple[Any, ...]:
+    """The fields of `Summary` for checked arguments."""
     largest, zeros, live = _core.extent(*batch.core)
     means, indices, bounds = _core.mean_index_bound(*batch.core, p, q, eta)
     count = np.full_like(live, _core.count_live(batch.views, [], batch.grouping))
-    return Summary(
-        count=batch.wrap(count.astype(np.int64)),
-        live=batch.wrap(live.astype(np.int64)),
-        zeros=batch.wrap(zeros.astype(np.int64)),
-        max=batch.wrap(largest),
-        mean=batch.wrap(means),
-        index=batch.wrap(indices),
-        gini=batch.wrap(_core.gini(*batch.core)),
-        bound=batch.wrap(bounds),
-    )
+    counts = (batch.wrap(counts.astype(np.int64)) for counts in (count, live, zeros))
+    return *counts, *map(batch.wrap, (largest, means, indices, _core.gini(*batch.core), bounds))

@@ -67,17 +67,14 @@ def topk_mask(
     array([[False, False],
            [False,  True]])
     """
-    batch = _arrays.prepare(x, axis, False, where, torch_names)
     if out is not None:
-        _, views = _arrays.given_masks(batch, out, pooled=isinstance(x, Pooled))
-        _core.topk_mask(*batch.core, *_counts(batch, k), views)
+        given = _arrays.prepare_views(x, axis, False, where, torch_names)
+        _, views = _arrays.given_masks(given, out, pooled=isinstance(x, Pooled))
+        _core.topk_mask(*given.core, *_counts(given, k), views)
         return out
-    counts, live = _counts(batch, k)
-    masks, views = _arrays.empty_masks(batch)
-    _core.topk_mask(*batch.core, counts, live, views)
-    if isinstance(x, Pooled):
-        return [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=False)]
-    return _arrays.finish_mask(masks[0], batch.kinds[0])
+    batch = _arrays.prepare(x, axis, False, where, torch_names)
+    masks = batch.apply(of_largest, batch.count(k))
+    return masks if isinstance(x, Pooled) else masks[0]
 
 
 def topk_threshold(
@@ -112,6 +109,7 @@ def topk_threshold(
     Notes
     -----
     Costs about one read. A mask made by comparing with the threshold keeps all ties; `topk_mask` keeps exactly k.
+    Carries no gradient.
 
     Examples
     --------
@@ -120,6 +118,19 @@ def topk_threshold(
     2.0
     """
     batch = _arrays.prepare(x, axis, keepdims, where, torch_names)
+    return batch.apply(of_last, batch.count(k))
+
+
+def of_largest(batch: _arrays.Batch, k: Any) -> list[Any]:
+    """`topk_mask` of checked arrays: one mask for each."""
+    counts, live = _counts(batch, k)
+    masks, views = _arrays.empty_masks(batch)
+    _core.topk_mask(*batch.core, counts, live, views)
+    return [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=False)]
+
+
+def of_last(batch: _arrays.Batch, k: Any) -> Any:
+    """`topk_threshold` of checked arrays."""
     return batch.wrap(_core.topk_threshold(*batch.core, *_counts(batch, k)))
 
 
