@@ -15,6 +15,10 @@ struct RankedLanes {
   uint64_t largest[lanes];
 };
 
+// Tiles whose columns are to be sorted have whole multiples of this many rows.
+inline constexpr int network_rows = 16;
+PQI_HD constexpr size_t tile_rows(size_t width) { return (width + network_rows - 1) / network_rows * network_rows; }
+
 // How many keys are told apart by comparing each with each.
 inline constexpr size_t most_settled = 8;
 
@@ -47,8 +51,9 @@ struct Kernels {
   uint32_t (*extent32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint64_t* zeros);
   uint64_t (*extent64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint64_t* zeros);
 
-  // Sorts the columns of a [width][lanes] tile of float magnitudes' bits and sums them, ranks counting live[j] entries
-  // of column j (the others are zeros, which come first). float64 sums are scaled by the largest magnitude's binade.
+  // Sorts the columns of a [width][lanes] tile (of tile_rows(width) rows) of float magnitudes' bits and sums them,
+  // ranks counting live[j] entries of column j (the others are zeros, which come first). float64 sums are scaled by the
+  // largest magnitude's binade.
   void (*rank_floats)(uint32_t* tile, size_t width, const double* live, RankedLanes*);
   void (*rank_doubles)(uint64_t* tile, size_t width, const double* live, RankedLanes*);
 
@@ -79,7 +84,7 @@ struct Kernels {
   uint16_t (*settle_largest16)(const uint16_t*, size_t n, KeyRule<uint16_t>, uint8_t* mask, uint64_t wanted);
   uint32_t (*settle_largest32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint8_t* mask, uint64_t wanted);
   uint64_t (*settle_largest64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint8_t* mask, uint64_t wanted);
-  // Sorts the columns of a [width][lanes] tile ascending.
+  // Sorts the columns of a [width][lanes] tile (of tile_rows(width) rows) ascending.
   void (*sort_columns32)(uint32_t* tile, size_t width);
   void (*sort_columns64)(uint64_t* tile, size_t width);
 };

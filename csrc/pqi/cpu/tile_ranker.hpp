@@ -15,7 +15,7 @@ class TileRanker {
 
   // `count` ≤ lanes groups of at most `width` elements; shorter ones are padded with zeros, which are not counted.
   void rank(Reader& reader, const size_t* chosen, size_t count, size_t width, double* out) {
-    tile_.assign(width * lanes, K(0));
+    tile_.assign(tile_rows(width) * lanes, K(0));
     double live[lanes] = {};
     for (size_t lane = 0; lane < count; ++lane) {
       const size_t size = groups_.size(chosen[lane]);

@@ -22,7 +22,7 @@ class TileSelector {
   // Shorter columns are padded with zeros, which sort first.
   void find(Reader& reader, const size_t* chosen, size_t count, size_t width, const uint64_t* k) {
     width_ = width;
-    tile_.assign(width * lanes, Wide(0));
+    tile_.assign(tile_rows(width) * lanes, Wide(0));
     for (size_t lane = 0; lane < count; ++lane) {
       if (k[chosen[lane]] == 0) continue;
       const size_t n = groups_.size(chosen[lane]);

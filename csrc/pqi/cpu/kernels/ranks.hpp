@@ -1,32 +1,11 @@
-// Ranked sums: sorting networks over columns, pairwise differences of counts. Included by kernels.cpp alone.
+// Ranked sums of sorted columns, pairwise differences of counts. Included by kernels.cpp alone.
 #pragma once
 
 #include "../kernels.hpp"
+#include "network.hpp"
 
 namespace pqi::cpu {
 namespace {
-
-// Batcher's merge exchange (Knuth 5.2.2 M): a sorting network for any width; every lane is a column of its own.
-template <class K>
-void sort_columns(K* tile, size_t width) {
-  size_t top = 1;
-  while (top * 2 < width) top *= 2;
-  for (size_t p = top; p > 0 && width > 1; p /= 2) {
-    for (size_t q = top, r = 0, d = p;; d = q - p, q /= 2, r = p) {
-      for (size_t i = 0; i + d < width; ++i) {
-        if ((i & p) != r) continue;
-        K *a = tile + i * lanes, *b = tile + (i + d) * lanes;
-#pragma omp simd
-        for (int j = 0; j < lanes; ++j) {
-          const K low = a[j] < b[j] ? a[j] : b[j], high = a[j] < b[j] ? b[j] : a[j];
-          a[j] = low;
-          b[j] = high;
-        }
-      }
-      if (q == p) break;
-    }
-  }
-}
 
 // hi + lo += x, exactly up to rounding lo.
 inline void add_exactly(double x, double& hi, double& lo) {
