@@ -199,7 +199,13 @@ def test_sources_parse_with_the_oldest_python(path: Path) -> None:
 
 
 def test_array_modules_have_tests_of_their_name() -> None:
-    elsewhere = {"arrays": "inputs", "check": "errors", "check_out": "topk_out", "tensors": "torch"}
+    elsewhere = {
+        "arrays": "inputs",
+        "check": "errors",
+        "check_out": "topk_out",
+        "tensors": "torch",
+        "device_libraries": "device",
+    }
     for path in ARRAY_MODULES:
         stem = path.stem.strip("_")
         if stem not in {"init", "main"}:

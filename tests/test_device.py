@@ -1,120 +1,306 @@
-"""The CUDA module on a GPU, against the core: the same bits. Skipped where torch or the module finds no device."""
+"""How calls reach the CUDA module, without a GPU: its block programs run on the CPU.
+
+What is real here is the path through the package: operators, checks, views, outputs, streams. What is not is the
+device: tensors, and the arrays of a stand-in for CuPy, lie in host memory and only say that they do not.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from cases import BFLOAT16, DISTRIBUTIONS, DTYPES, Array, bits, draw, sample, to_torch
-from pqi import _core
+import blocks
+import pqi
+from cases import bits
+from pqi import _arrays, _device
+from pqi._device_libraries import TorchDevice
 
 torch = pytest.importorskip("torch")
-_cuda = pytest.importorskip("pqi._cuda", reason="pqi was built without a CUDA compiler", exc_type=ImportError)
-pytestmark = pytest.mark.skipif(
-    _cuda.device_count() == 0 or not torch.cuda.is_available(), reason="there is no CUDA device"
-)
 
-UNSIGNED = {np.dtype("u2"), np.dtype("u4"), np.dtype("u8")}  # torch has few operations for them
-TYPES = [dtype for dtype in DTYPES if dtype not in UNSIGNED]
+X = np.random.default_rng(0).standard_normal((5, 300)).astype(np.float32)
+LIVE = np.random.default_rng(1).random(X.shape) < 0.7
+STREAM = 4711
 
 
-class OnDevice:
-    """Arrays on the device and on the CPU, as both modules take them."""
+class Cuda:
+    """`pqi._cuda` over host memory; remembers what it was asked for and on which stream."""
 
-    def __init__(
-        self, arrays: Sequence[Array], masks: Sequence[Array] = (), axes: tuple[int, ...] | None = None
-    ) -> None:
-        self.tensors = [to_torch(x).cuda() for x in arrays]
-        self.live = [to_torch(mask).cuda() for mask in masks]
-        self.device = [view(x) for x in self.tensors], [view(mask) for mask in self.live], axes
-        of_numpy = _core.View.of_numpy
-        self.core = [of_numpy(x, "x") for x in arrays], [of_numpy(mask, "mask") for mask in masks], axes
-        kept = [extent for i, extent in enumerate(arrays[0].shape) if axes is not None and i not in axes]
-        self.groups = int(np.prod(kept, dtype=np.int64))
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, int]] = []
+        self.View = SimpleNamespace(of_dlpack=blocks.module().View.of_numpy)
 
-    def call(self, name: str, *arguments: Any, shape: tuple[int, ...], dtype: Any = None) -> Array:
-        """Return what a function of the CUDA module writes."""
-        out = torch.empty(shape, dtype=dtype or torch.float64, device="cuda")
-        getattr(_cuda, name)(*self.device, *arguments, view(out), torch.cuda.current_stream().cuda_stream)
-        return np.asarray(out.cpu().numpy())
+    def device_count(self) -> int:
+        return 1
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            self.calls.append((name, arguments[-1]))
+            return getattr(blocks.module(), name)(*arguments[:-1], 0)
+
+        return run
 
 
-def view(tensor: Any) -> Any:
-    """Return a tensor of the device as the CUDA module takes it."""
-    return _cuda.View.of_dlpack(tensor.__dlpack__(stream=-1), "x")
+class HostTensors(TorchDevice):
+    """Tensors in host memory; a numpy array stands for the capsule."""
+
+    def stream(self) -> int:
+        return STREAM
+
+    def capsule(self, array: Any) -> Any:
+        return array.detach().numpy()
 
 
-def check(data: OnDevice, k: int) -> None:
-    """Compare every function."""
-    for p, q in ((0.5, 1.0), (1.0, 2.0), (0.7, 1.3), (0.1, 3.0), (2.0, 8.0)):
-        three = np.stack(_core.mean_index_bound(*data.core, p, q, 0.01))
-        assert bits(data.call("mean_index_bound", p, q, 0.01, shape=three.shape)) == bits(three)
-        both = np.stack(_core.norms(*data.core, p, q))
-        assert bits(data.call("norms", p, q, shape=both.shape)) == bits(both)
-    grid = _core.index_grid(*data.core, [0.2, 0.9], [1.0, 1.7])
-    assert bits(data.call("index_grid", [0.2, 0.9], [1.0, 1.7], shape=grid.shape)) == bits(grid)
-    gini = _core.gini(*data.core)
-    assert bits(data.call("gini", shape=gini.shape)) == bits(gini)
-    live = _core.count_live(*data.core)
-    assert (data.call("count_live", shape=live.shape, dtype=torch.int64) == live).all()
-    counts = np.minimum(np.full(data.groups, k, np.uint64), live)
-    threshold = _core.topk_threshold(*data.core, counts, live)
-    assert bits(data.call("topk_threshold", k, shape=threshold.shape)) == bits(threshold)
-    masks = [np.zeros(tuple(x.shape), np.bool_) for x in data.tensors]
-    _core.topk_mask(*data.core, counts, live, [_core.View.of_numpy(mask, "out") for mask in masks])
-    found = [torch.ones(tuple(x.shape), dtype=torch.bool, device="cuda") for x in data.tensors]
-    _cuda.topk_mask(*data.device, k, [view(mask) for mask in found], torch.cuda.current_stream().cuda_stream)
-    for mask, right in zip(found, masks, strict=True):
-        np.testing.assert_array_equal(mask.cpu().numpy(), right)
+@pytest.fixture
+def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cuda]:
+    """Let every tensor pass for one on a device."""
+    module, real = Cuda(), _arrays.on_cuda
+    monkeypatch.setattr(_device, "load", lambda: module)
+    monkeypatch.setattr(_device, "TorchDevice", HostTensors)
+    monkeypatch.setattr(_arrays, "on_cuda", lambda x: isinstance(x, torch.Tensor) or real(x))
+    yield module
+    assert module.calls
+    assert {stream for _, stream in module.calls} == {STREAM}
 
 
-@pytest.mark.parametrize("dtype", TYPES, ids=str)
-def test_small(dtype: np.dtype[Any]) -> None:
-    for n in (0, 1, 33, 1025, 5000):
-        x = sample(dtype, n)
-        check(OnDevice([x]), n // 3)
-        check(OnDevice([x], [x != 0]), n // 3)
-    check(OnDevice([sample(dtype, (7, 300))], axes=(1,)), 30)
-    check(OnDevice([sample(dtype, (300, 7))], axes=(0,)), 30)
+CALLS: dict[str, Callable[..., Any]] = {
+    "index": lambda x, rest: pqi.index(x, 0.7, 1.3, **rest),
+    "index_grid": lambda x, rest: pqi.index_grid(x, [0.5, 1.0], [1.0, 2.0, 3.0], **rest),
+    "norms": lambda x, rest: pqi.norms(x, 0.5, 2.0, **rest),
+    "power_means": lambda x, rest: pqi.power_means(x, [0.5, 3.0], **rest),
+    "gini": lambda x, rest: pqi.gini(x, **rest),
+    "unbiased": lambda x, rest: pqi.gini(x, unbiased=True, **rest),
+    "retained_bound": lambda x, rest: pqi.retained_bound(x, eta=0.1, **rest),
+    "topk_threshold": lambda x, rest: pqi.topk_threshold(x, 2, **rest),
+    "summary": lambda x, rest: [getattr(pqi.summary(x, **rest), f) for f in pqi.summary([1.0]).__slots__],
+}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "rows": {"axis": 1},
+    "kept columns": {"axis": (0,), "keepdims": True},
+    "live": {"where": LIVE},
+    "live rows": {"where": LIVE[0], "axis": -1},
+}
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
-def test_distributions(name: str) -> None:
-    for x in (draw(name, 3_000_001), draw(name, 700_000).astype(np.float64)):
-        check(OnDevice([x]), x.size // 10)
+def same(found: Any, expected: Any) -> None:
+    """Demand the same bits of one result or several."""
+    if isinstance(expected, (list, tuple)):
+        for one, other in zip(found, expected, strict=True):
+            same(one, other)
+    else:
+        assert bits(np.asarray(found)) == bits(expected)
 
 
-@pytest.mark.parametrize("dtype", [np.dtype("f2"), BFLOAT16, np.dtype("i1"), np.dtype("i2")], ids=str)
-def test_histograms(dtype: np.dtype[Any]) -> None:
-    check(OnDevice([sample(dtype, 3_000_001)]), 300_000)
+@pytest.mark.parametrize("rest", ARGUMENTS.values(), ids=ARGUMENTS)
+@pytest.mark.parametrize("name", CALLS)
+def test_tensors(name: str, rest: dict[str, Any], cuda: Cuda) -> None:
+    expected = CALLS[name](X, rest)
+    if "where" in rest:
+        rest = rest | {"where": torch.from_numpy(rest["where"].copy())}
+    same(CALLS[name](torch.from_numpy(X), rest), expected)
 
 
-def test_rows_and_pools() -> None:
-    x = draw("normal", 2_000_000)
-    check(OnDevice([x.reshape(-1, 256)], axes=(1,)), 25)
-    check(OnDevice([x.reshape(100, -1)], axes=(1,)), 2_000)
-    check(OnDevice(np.split(x, [1, 70_000, 70_003])), 200_000)
+def test_masks_and_counts(cuda: Cuda) -> None:
+    x, k = torch.from_numpy(X), np.array([0, 3, 300, 1, 7])
+    for given in (k, k.tolist(), torch.from_numpy(k), torch.from_numpy(k).to(torch.int16)):
+        same(pqi.topk_mask(x, given, dim=1), pqi.topk_mask(X, k, axis=1))
+        same(pqi.topk_threshold(x, given, dim=1), pqi.topk_threshold(X, k, axis=1))
+    for one in (7, np.int64(7), torch.tensor(7)):
+        same(pqi.topk_mask(x, one), pqi.topk_mask(X, 7))
 
 
-def test_other_streams_and_graphs() -> None:
-    """Work goes to the stream it is given, so a graph captures it."""
-    x = torch.randn(1_000_000, device="cuda")
-    out = torch.empty(2, dtype=torch.float64, device="cuda")
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        _cuda.norms([view(x)], [], None, 0.5, 1.0, view(out), torch.cuda.current_stream().cuda_stream)
-    x.normal_()
-    graph.replay()
-    expected = np.stack(_core.norms([_core.View.of_numpy(x.cpu().numpy(), "x")], [], None, 0.5, 1.0))
-    assert bits(out.cpu().numpy()) == bits(expected.reshape(-1))
+def test_counts_on_the_device_are_clamped_and_others_checked(cuda: Cuda) -> None:
+    x = torch.from_numpy(X)
+    beyond = torch.tensor([-3, 0, 9999, 300, 5])
+    same(pqi.topk_mask(x, beyond, dim=1), pqi.topk_mask(X, np.array([0, 0, 300, 300, 5]), axis=1))
+    live = torch.from_numpy(LIVE)
+    assert torch.equal(pqi.topk_mask(x, 300, dim=1, where=live), live)
+    with pytest.raises(ValueError, match="k must satisfy 0 <= k <= 300"):
+        pqi.topk_mask(x, 301, dim=1)
+    with pytest.raises(TypeError, match="k must be an integer"):
+        pqi.topk_mask(x, beyond.to(torch.float32), dim=1)
+    with pytest.raises(ValueError, match=r"k must .*shape \(5,\), got \(4,\)"):
+        pqi.topk_mask(x, beyond[:4], dim=1)
 
 
-def test_out_of_memory_is_an_error_and_nothing_more() -> None:
-    free, _ = torch.cuda.mem_get_info()
-    x = torch.ones(1, device="cuda").expand(free // 4)  # sorting needs twice as much as there is
-    with pytest.raises(MemoryError, match="out of memory on cuda:0"):
-        _cuda.gini([view(x)], [], None, view(torch.empty(1, dtype=torch.float64, device="cuda")), 0)
-    check(OnDevice([draw("normal", 1000)]), 10)
+def test_pools(cuda: Cuda) -> None:
+    pieces = [X[:2], X[2], X[3:, ::3]]
+    pool, expected = pqi.pooled([torch.from_numpy(p.copy()) for p in pieces]), pqi.pooled(pieces)
+    masks = [torch.from_numpy(p > -1) for p in pieces]
+    same(pqi.index(pool, where=masks), pqi.index(expected, where=[p > -1 for p in pieces]))
+    same(pqi.topk_mask(pool, 77), pqi.topk_mask(expected, 77))
+    same(pqi.gini(pool), pqi.gini(expected))
+
+
+def test_bound_of_an_index(cuda: Cuda) -> None:
+    index, d = np.array([[0.25], [np.nan]]), np.array([10, 1000])
+    for lengths in (d, torch.from_numpy(d)):
+        found = pqi.retained_bound_from_index(torch.from_numpy(index), lengths, 1, 2)
+        same(found, pqi.retained_bound_from_index(index, d, 1, 2))
+
+
+def test_compiled_and_differentiated(cuda: Cuda) -> None:
+    x = torch.from_numpy(X).requires_grad_()
+    torch._dynamo.reset()
+    found = torch.compile(lambda x: pqi.index(x, dim=1), fullgraph=True, backend="aot_eager")(x)
+    same(found.detach(), pqi.index(X, axis=1))
+    found.sum().backward()
+    assert x.grad is not None
+    assert torch.isfinite(x.grad).all()
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("scope", ["neuron", "layer", "global"])
+def test_pruning_stays_on_the_device(scope: str, cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same masks as on the CPU, and no tensor is moved there on the way to them."""
+    from pqi.prune import SAP, Pruner
+
+    def pruned() -> dict[str, Any]:
+        torch.manual_seed(0)
+        model = torch.nn.Sequential(torch.nn.Linear(30, 20), torch.nn.ReLU(), torch.nn.Linear(20, 5))
+        pruner = Pruner(model, amount=SAP(1.0, 2.0), scope=scope)
+        for _ in range(3):
+            pruner.step()
+        return pruner.masks
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("moved to the CPU")
+
+    with monkeypatch.context() as context:
+        context.setattr(torch.Tensor, "cpu", refuse)
+        found = pruned()
+    asked = {name for name, _ in cuda.calls}
+    assert {"mean_index_bound", "gini", "topk_mask"} <= asked
+    with monkeypatch.context() as context:
+        context.setattr(_arrays, "on_cuda", lambda _: False)
+        expected = pruned()
+    for name, mask in expected.items():
+        assert torch.equal(found[name], mask)
+
+
+class Stand:
+    """An array that says it lies on a CUDA device, in the manner of CuPy's."""
+
+    def __init__(self, values: Any, place: int = 0) -> None:
+        self.values = np.asarray(values)
+        self.place = place
+        self.shape, self.dtype = self.values.shape, self.values.dtype
+
+    @property
+    def device(self) -> Any:
+        return Place(self.place)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, self.place
+
+    def __dlpack__(self, *, stream: int) -> Any:
+        assert stream == STREAM
+        return self.values
+
+    def reshape(self, shape: tuple[int, ...]) -> Stand:
+        return Stand(self.values.reshape(shape))
+
+    def clip(self, low: int) -> Stand:
+        return Stand(self.values.clip(low))
+
+    def copy(self) -> Stand:
+        return Stand(self.values.copy())
+
+    def __iter__(self) -> Iterator[Stand]:
+        return map(Stand, self.values)
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("implicit conversion to numpy")  # as CuPy refuses it
+
+    def __mul__(self, other: Stand) -> Stand:
+        return Stand(self.values * other.values)
+
+    def __truediv__(self, other: Stand) -> Stand:
+        return Stand(self.values / other.values)
+
+    def __sub__(self, other: float) -> Stand:
+        return Stand(self.values - other)
+
+
+Stand.__module__ = "cupy"
+
+
+class Place:
+    """The device of a `Stand`: a context."""
+
+    def __init__(self, number: int) -> None:
+        self.id = number
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def cupy(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> Cuda:
+    """Put a library in CuPy's place."""
+    library: Any = ModuleType("cupy")
+    library.empty = lambda shape, dtype: Stand(np.empty(shape, dtype))
+    library.asarray = Stand
+    library.broadcast_to = lambda array, shape: Stand(np.broadcast_to(array.values, shape))
+    library.ascontiguousarray = lambda array, dtype: Stand(np.ascontiguousarray(array.values, dtype))
+    library.cuda = SimpleNamespace(get_current_stream=lambda: SimpleNamespace(ptr=STREAM))
+    monkeypatch.setitem(sys.modules, "cupy", library)
+    return cuda
+
+
+def host(results: Any) -> Any:
+    """Return what a stand-in's results hold."""
+    return [host(result) for result in results] if isinstance(results, (list, tuple)) else results.values
+
+
+@pytest.mark.parametrize("rest", ARGUMENTS.values(), ids=ARGUMENTS)
+@pytest.mark.parametrize("name", CALLS)
+def test_arrays_of_another_library(name: str, rest: dict[str, Any], cupy: Cuda) -> None:
+    expected = CALLS[name](X, rest)
+    if "where" in rest:
+        rest = rest | {"where": Stand(rest["where"])}
+    same(host(CALLS[name](Stand(X), rest)), expected)
+
+
+def test_masks_of_another_library(cupy: Cuda) -> None:
+    k = np.array([0, 3, 300, 1, 7])
+    for given in (k, Stand(k), Stand(k.astype(np.int32))):
+        same(host(pqi.topk_mask(Stand(X), given, axis=1)), pqi.topk_mask(X, k, axis=1))
+    same(host(pqi.topk_mask(pqi.pooled([Stand(X), Stand(X[0])]), 50)), pqi.topk_mask(pqi.pooled([X, X[0]]), 50))
+    same(host(pqi.topk_mask(Stand(X), 9, where=LIVE)), pqi.topk_mask(X, 9, where=LIVE))
+    with pytest.raises(ValueError, match="k must satisfy 0 <= k <= 300 .*, got -3 in group 2"):
+        pqi.topk_mask(Stand(X), [1, 2, -3, 4, 5], axis=1)
+    with pytest.raises(ValueError, match="all arrays must lie on one device, got cuda:0 and cuda:1"):
+        pqi.index(pqi.pooled([Stand(X), Stand(X, place=1)]))
+    with pytest.raises(TypeError, match=r"arrays\[1\] must be a torch tensor or a CuPy array"):
+        pqi.index(pqi.pooled([Stand(X), X]))
+    with pytest.raises(ValueError, match="where must broadcast"):
+        pqi.index(Stand(X), where=Stand(LIVE[:, :7]))
+    with pytest.raises(TypeError, match="where must be bool"):
+        pqi.index(Stand(X), where=Stand(X))
+
+
+def test_unknown_libraries_are_told_the_way() -> None:
+    strange = SimpleNamespace(__dlpack_device__=lambda: (2, 0), shape=(3,))
+    with pytest.raises(TypeError, match="x must be a torch tensor or a CuPy array .*pass torch.from_dlpack"):
+        pqi.index(strange)
+
+
+def test_without_the_module_or_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    _device.load.cache_clear()
+    monkeypatch.setitem(sys.modules, "pqi._cuda", None)
+    assert pqi.info()["cuda"] == {"compiled": False, "devices": [], "architectures": []}
+    with pytest.raises(RuntimeError, match=r"built without: .*PQI_CUDA=ON, or pass x.cpu\(\)"):
+        _device.load()
+    idle = SimpleNamespace(device_count=lambda: 0, device_names=list, architectures=lambda: ["sm_90"])
+    monkeypatch.setitem(sys.modules, "pqi._cuda", idle)
+    assert pqi.info()["cuda"] == {"compiled": True, "devices": [], "architectures": ["sm_90"]}
+    with pytest.raises(RuntimeError, match="need a CUDA driver and a device"):
+        _device.load()
+    _device.load.cache_clear()

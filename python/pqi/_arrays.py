@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _check, _check_out
+from pqi import _check, _check_out, _core
 from pqi._core import View
 from pqi._pooled import Pooled
 from pqi._segments import Segments
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
         dim: int | tuple[int, ...] | None
         keepdim: bool
+
+
+CUDA_MEMORY = (2, 13)  # kDLCUDA and kDLCUDAManaged in csrc/bindings/dlpack.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,7 @@ class Batch:
     kinds: list[Kind]
     group_shape: tuple[int, ...]  # of the reduced result, kept dimensions included
     result_shape: tuple[int, ...]  # the same with keepdims
+    engine: Any = _core  # what computes: the core, or `_device.Engine` with functions of the same names
 
     @property
     def core(self) -> tuple[list[View], list[View], Grouping]:
@@ -138,6 +142,8 @@ class Batch:
 
     def wrap(self, values: np.ndarray[Any, Any], trailing: tuple[int, ...] = ()) -> Any:
         """Results, one per group (and `trailing` more dimensions), in the caller's kind."""
+        if self.engine is not _core:
+            return values.reshape(self.result_shape + trailing)
         if not self.result_shape and not trailing:
             return self.kinds[0].scalar(values.flat[0])
         return self.kinds[0].wrap(values.reshape(self.result_shape + trailing))
@@ -158,12 +164,25 @@ class Batch:
         """Counts per group as `measure` takes them."""
         return k
 
+    def convert(self, counts: Any, dtype: str) -> Any:
+        """Counts, which engines give as integers of their choice, in another type."""
+        return counts.astype(dtype) if self.engine is _core else self.engine.library.convert(counts, dtype)
+
 
 def _reduced(shape: Sequence[int], axes: Sequence[int] | None, *, keepdims: bool) -> tuple[int, ...]:
     kept = [i for i in range(len(shape)) if axes is not None and i not in axes]
     if keepdims:
         return tuple(shape[i] if i in kept else 1 for i in range(len(shape)))
     return tuple(shape[i] for i in kept)
+
+
+def on_cuda(x: Any) -> bool:
+    """Whether an array of any library lies in memory of a CUDA device."""
+    if is_torch(x):
+        return str(x.device.type) == "cuda"
+    if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack_device__"):
+        return False
+    return int(x.__dlpack_device__()[0]) in CUDA_MEMORY
 
 
 def reduced_shape(arrays: Sequence[Any], axes: Sequence[int] | None = None, keepdims: bool = False) -> tuple[int, ...]:
@@ -173,8 +192,13 @@ def reduced_shape(arrays: Sequence[Any], axes: Sequence[int] | None = None, keep
 
 def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Any:
     """Check a measure's array arguments: a `Batch`, or a `TensorCall` where all arrays are tensors."""
-    if type(x) is not np.ndarray and are_torch(x):
-        return prepare_tensors(x, axis, keepdims, where, dict(torch_names or {}))
+    if type(x) is not np.ndarray:
+        if are_torch(x):
+            return prepare_tensors(x, axis, keepdims, where, dict(torch_names or {}))
+        if on_cuda(x.arrays[0] if isinstance(x, Pooled) and x.arrays else x):
+            from pqi import _device
+
+            return _device.prepare(x, axis, keepdims, where, dict(torch_names or {}))
     return prepare_views(x, axis, keepdims, where, torch_names)
 
 
@@ -228,6 +252,10 @@ def of_tensors(
     keepdims: bool = False,
 ) -> Batch:
     """Views of tensors whose arguments were checked: what an operator's kernel starts from."""
+    if on_cuda(tensors[0]):
+        from pqi import _device
+
+        return _device.of_tensors(tensors, masks or (), None if axes is None else tuple(axes), keepdims)
     name = "x" if len(tensors) == 1 else "arrays"
     views = [_torch_view(tensor, name) for tensor in tensors]
     kinds = [_TORCH] * len(views)
@@ -238,8 +266,11 @@ def of_tensors(
     return Batch(views, live, grouping, kinds, reduced_shape(tensors, axes), reduced_shape(tensors, axes, keepdims))
 
 
-def empty_masks(batch: Batch) -> tuple[list[Any], list[View]]:
-    """An uninitialised mask for each input array, in its kind, and the core's view of it."""
+def empty_masks(batch: Batch) -> tuple[list[Any], list[Any]]:
+    """An uninitialised mask for each input array, in its kind, and the engine's view of it."""
+    if batch.engine is not _core:
+        masks, views = batch.engine.empty_masks(batch.views)
+        return masks, views
     if batch.kinds is _ONE_NUMPY:
         mask = _empty_bool(batch.views[0].shape)
         return [mask], [View.of_numpy(mask, "out")]

@@ -74,7 +74,7 @@ def retained_bound(
 
 def of_arrays(batch: _arrays.Batch, p: float, q: float, eta: float) -> Any:
     """`retained_bound` of checked arguments."""
-    return batch.wrap(_core.retained_bound(*batch.core, p, q, eta))
+    return batch.wrap(batch.engine.retained_bound(*batch.core, p, q, eta))
 
 
 def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0, *, eta: float = 0.0) -> Any:
@@ -120,6 +120,10 @@ def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0
 
 def of_numbers(index: Any, d: Any, p: float, q: float, eta: float) -> Any:
     """`retained_bound_from_index` of checked parameters."""
+    if _arrays.on_cuda(index):
+        from pqi import _device
+
+        return _device.bound_of_tensors(index, d, p, q, eta)
     values, lengths = _check.indices_and_lengths(_arrays.to_numpy(index), _arrays.to_numpy(d))
     bounds = _core.retained_bound_from_index(
         np.ascontiguousarray(values).reshape(-1), np.ascontiguousarray(lengths).reshape(-1), p, q, eta

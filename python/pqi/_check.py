@@ -218,6 +218,19 @@ def one_device(names: Sequence[str], rule: str = "all arrays must lie on one dev
             raise ValueError(f"{rule}, got {names[0]} and {name}")
 
 
+def no_cuda_module(error: ImportError) -> NoReturn:
+    """Say what an installation without CUDA lacks."""
+    raise RuntimeError(
+        "arrays on CUDA devices need pqi's CUDA module, which this installation was built without: install a CUDA "
+        f"toolkit and pqindex with -C cmake.define.PQI_CUDA=ON, or pass x.cpu(); got {error}"
+    ) from error
+
+
+def no_cuda_device() -> NoReturn:
+    """Say that nothing can run a CUDA array's work."""
+    raise RuntimeError("arrays on CUDA devices need a CUDA driver and a device that pqi can reach, got none")
+
+
 def same_histogram_type(same: bool) -> None:
     """Codes of different types do not add."""
     if not same:

@@ -115,8 +115,9 @@ def gini(
 
 def of_magnitudes(batch: _arrays.Batch, unbiased: bool) -> Any:
     """`gini` of checked arguments."""
-    values = _core.gini(*batch.core)
+    values = batch.engine.gini(*batch.core)
     if unbiased:
-        live = _core.count_live(*batch.core).astype(np.float64)
-        values = np.divide(values * live, live - 1.0, out=np.full_like(values, np.nan), where=live > 1.0)
+        live = batch.convert(batch.engine.count_live(*batch.core), "float64")
+        with np.errstate(invalid="ignore"):  # d = 1 gives 0/0
+            values = values * live / (live - 1.0)
     return batch.wrap(values)

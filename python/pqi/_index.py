@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pqi import _arrays, _check, _core
+from pqi import _arrays, _check
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -30,9 +30,11 @@ def index(
     Parameters
     ----------
     x : array_like, any shape
-        numpy array (ml_dtypes included), torch tensor on the CPU, anything with ``__dlpack__`` or the buffer protocol,
-        or a sequence of numbers, or `pooled` arrays. float64/32/16, bfloat16, float8 e4m3fn/e5m2, integers and bool.
-        Never copied, whatever its strides, unless its bytes are in foreign order.
+        numpy array (ml_dtypes included), torch tensor, anything with ``__dlpack__`` or the buffer protocol, or a
+        sequence of numbers, or `pooled` arrays; torch tensors and CuPy arrays on CUDA devices too, where the CUDA
+        module is built (`info`): results are then on their device, and nothing waits for them. float64/32/16, bfloat16,
+        float8 e4m3fn/e5m2, integers and bool. Never copied, whatever its strides, unless its bytes are in foreign
+        order.
     p, q : float
         Exponents, 0 < p < q.
     axis : int or tuple of int, optional
@@ -144,9 +146,9 @@ def index_grid(
 
 def of_pair(batch: _arrays.Batch, p: float, q: float) -> Any:
     """`index` of checked arguments."""
-    return batch.wrap(_core.index(*batch.core, p, q))
+    return batch.wrap(batch.engine.index(*batch.core, p, q))
 
 
 def of_grid(batch: _arrays.Batch, p: Sequence[float], q: Sequence[float]) -> Any:
     """`index_grid` of checked arguments."""
-    return batch.wrap(_core.index_grid(*batch.core, p, q), (len(p), len(q)))
+    return batch.wrap(batch.engine.index_grid(*batch.core, p, q), (len(p), len(q)))

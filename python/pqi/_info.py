@@ -14,8 +14,8 @@ def info() -> dict[str, Any]:
     -------
     dict
         version; isa, the instruction set in use; isas, those usable on this processor, best first; isas_compiled;
-        num_threads; workspace_bytes, the memory kept between calls, and workspace_limit, the most it may be; cuda,
-        whether CUDA arrays are supported by this installation.
+        num_threads; workspace_bytes, the memory kept between calls, and workspace_limit, the most it may be; cuda:
+        whether the CUDA module is compiled, the devices it can reach, and the architectures it has code for.
 
     Examples
     --------
@@ -23,6 +23,8 @@ def info() -> dict[str, Any]:
     >>> "baseline" in pqi.info()["isas"]
     True
     """
+    from pqi import _device
+
     return {
         "version": _core.__version__,
         "isa": _core.isa(),
@@ -31,7 +33,7 @@ def info() -> dict[str, Any]:
         "num_threads": _core.num_threads(),
         "workspace_bytes": _core.workspace_bytes(),
         "workspace_limit": _core.workspace_limit(),
-        "cuda": False,
+        "cuda": _device.state(),
     }
 
 

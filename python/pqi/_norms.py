@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pqi import _arrays, _check, _core
+from pqi import _arrays, _check
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -112,10 +112,10 @@ def power_means(
 
 def of_pair(batch: _arrays.Batch, p: float, q: float) -> tuple[Any, Any]:
     """`norms` of checked arguments."""
-    norm_p, norm_q = _core.norms(*batch.core, p, q)
+    norm_p, norm_q = batch.engine.norms(*batch.core, p, q)
     return batch.wrap(norm_p), batch.wrap(norm_q)
 
 
 def of_means(batch: _arrays.Batch, exponents: Sequence[float]) -> Any:
     """`power_means` of checked arguments."""
-    return batch.wrap(_core.power_means(*batch.core, exponents), (len(exponents),))
+    return batch.wrap(batch.engine.power_means(*batch.core, exponents), (len(exponents),))

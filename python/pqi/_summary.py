@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pqi import _arrays, _check, _core
+from pqi import _arrays, _check
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -88,8 +86,9 @@ def summary(
 
 def of_arrays(batch: _arrays.Batch, p: float, q: float, eta: float) -> tuple[Any, ...]:
     """The fields of `Summary` for checked arguments."""
-    largest, zeros, live = _core.extent(*batch.core)
-    means, indices, bounds = _core.mean_index_bound(*batch.core, p, q, eta)
-    count = np.full_like(live, _core.count_live(batch.views, [], batch.grouping))
-    counts = (batch.wrap(counts.astype(np.int64)) for counts in (count, live, zeros))
-    return *counts, *map(batch.wrap, (largest, means, indices, _core.gini(*batch.core), bounds))
+    engine = batch.engine
+    largest, zeros, live = engine.extent(*batch.core)
+    means, indices, bounds = engine.mean_index_bound(*batch.core, p, q, eta)
+    count = engine.count_live(batch.views, [], batch.grouping)
+    counts = (batch.wrap(batch.convert(counts, "int64")) for counts in (count, live, zeros))
+    return *counts, *map(batch.wrap, (largest, means, indices, engine.gini(*batch.core), bounds))

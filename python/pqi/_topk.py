@@ -31,8 +31,9 @@ def topk_mask(
     x : array_like, any shape
         As in `index`.
     k : int or array_like of int
-        How many entries to keep, 0 ≤ k ≤ live entries; an array has one count per group, in the shape that a reduction
-        over `axis` has.
+        How many entries to keep, 0 ≤ k ≤ live entries (on CUDA devices a count beyond the live entries of `where`, and
+        any that lies on the device itself, is clamped to them instead of refused); an array has one count per group, in
+        the shape that a reduction over `axis` has.
     axis, where, **torch_names
         As in `index` (``dim`` only). Entries that are not live are never selected.
     out : numpy.ndarray or torch.Tensor of bool with the shape of `x`, or a sequence of them for pooled arrays
@@ -125,17 +126,21 @@ def of_largest(batch: _arrays.Batch, k: Any) -> list[Any]:
     """`topk_mask` of checked arrays: one mask for each."""
     counts, live = _counts(batch, k)
     masks, views = _arrays.empty_masks(batch)
-    _core.topk_mask(*batch.core, counts, live, views)
+    batch.engine.topk_mask(*batch.core, counts, live, views)
+    if batch.engine is not _core:
+        return masks
     return [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=False)]
 
 
 def of_last(batch: _arrays.Batch, k: Any) -> Any:
     """`topk_threshold` of checked arrays."""
-    return batch.wrap(_core.topk_threshold(*batch.core, *_counts(batch, k)))
+    return batch.wrap(batch.engine.topk_threshold(*batch.core, *_counts(batch, k)))
 
 
-def _counts(batch: _arrays.Batch, k: Any) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+def _counts(batch: _arrays.Batch, k: Any) -> tuple[Any, np.ndarray[Any, Any] | None]:
     """How many to select of how many live entries, for each group; a mask is counted here and nowhere else."""
+    if batch.engine is not _core:
+        return batch.engine.counts(k, batch), None
     given = k if type(k) is int else _arrays.to_numpy(k)
     live = _core.count_live(*batch.core) if batch.masks else None
     return _check.counts(given, batch.sizes() if live is None else live, batch.group_shape), live
