@@ -35,13 +35,13 @@ def within(data: Data, vectors: Vectors) -> Call:
 
 
 def by_numpy(data: Data, vectors: Vectors) -> Call:
-    """Return a sort and a dot product, in the type itself but for the sums."""
+    """Return a sort in the type itself and a dot product in float64."""
     x = vectors.groups(vectors.of(weights(data)))
     d = x.shape[-1]
 
     def gini() -> Any:
         ordered = np.sort(magnitudes(x), axis=-1)
-        ranks = np.arange(1 - d, d, 2, dtype=ordered.dtype)
+        ranks = np.arange(1 - d, d, 2, dtype=np.float64)  # in float32 the product is -1 for 1e8 weights
         return (ordered @ ranks) / (d * ordered.sum(axis=-1, dtype=np.float64))
 
     return gini
