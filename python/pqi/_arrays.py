@@ -142,6 +142,8 @@ class Batch:
 
     def wrap(self, values: np.ndarray[Any, Any], trailing: tuple[int, ...] = ()) -> Any:
         """Results, one per group (and `trailing` more dimensions), in the caller's kind."""
+        if self.kinds is _ONE_NUMPY and not trailing:
+            return values.flat[0]
         if self.engine is not _core:
             return values.reshape(self.result_shape + trailing)
         if not self.result_shape and not trailing:
@@ -192,7 +194,10 @@ def reduced_shape(arrays: Sequence[Any], axes: Sequence[int] | None = None, keep
 
 def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Any:
     """Check a measure's array arguments: a `Batch`, or a `TensorCall` where all arrays are tensors."""
-    if type(x) is not np.ndarray:
+    if type(x) is np.ndarray:
+        if axis is None and where is None and keepdims is False and not torch_names and x.dtype.isnative:
+            return Batch([View.of_numpy(x, "x")], [], None, _ONE_NUMPY, (), ())
+    else:
         if are_torch(x):
             return prepare_tensors(x, axis, keepdims, where, dict(torch_names or {}))
         if on_cuda(x.arrays[0] if isinstance(x, Pooled) and x.arrays else x):
@@ -204,12 +209,10 @@ def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchName
 
 def prepare_views(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Batch:
     """Check a measure's array arguments and turn them into views, tensors too."""
-    if axis is None and where is None and keepdims is False and not torch_names:
-        if type(x) is np.ndarray and x.dtype.isnative:
-            return Batch([View.of_numpy(x, "x")], [], None, _ONE_NUMPY, (), ())
-        if not isinstance(x, (Pooled, Segments)):
-            view, kind = _view_and_kind(x, "x")
-            return Batch([view], [], None, [kind], (), ())
+    plain = axis is None and where is None and keepdims is False and not torch_names
+    if plain and not isinstance(x, (Pooled, Segments)):
+        view, kind = _view_and_kind(x, "x")
+        return Batch([view], [], None, [kind], (), ())
     if isinstance(x, (Pooled, Segments)):
         axis, keepdims = _check.torch_names(axis, keepdims, dict(torch_names or {}), is_torch=True)
         keepdims = _check.flag("keepdims", keepdims)
@@ -221,8 +224,8 @@ def prepare_views(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: Tor
     view, kind = _view_and_kind(x, "x")
     axes = _check.axes(axis, len(view.shape))
     masks = [] if where is None else [_mask_view(where, view.shape)]
-    plain = _reduced(view.shape, axes, keepdims=False)
-    return Batch([view], masks, axes, [kind], plain, _reduced(view.shape, axes, keepdims=keepdims))
+    kept = _reduced(view.shape, axes, keepdims=False)
+    return Batch([view], masks, axes, [kind], kept, _reduced(view.shape, axes, keepdims=keepdims))
 
 
 def _prepare_pooled(x: Pooled, axis: Any, keepdims: bool, where: Any) -> Batch:
@@ -268,12 +271,12 @@ def of_tensors(
 
 def empty_masks(batch: Batch) -> tuple[list[Any], list[Any]]:
     """An uninitialised mask for each input array, in its kind, and the engine's view of it."""
-    if batch.engine is not _core:
-        masks, views = batch.engine.empty_masks(batch.views)
-        return masks, views
     if batch.kinds is _ONE_NUMPY:
         mask = _empty_bool(batch.views[0].shape)
         return [mask], [View.of_numpy(mask, "out")]
+    if batch.engine is not _core:
+        masks, views = batch.engine.empty_masks(batch.views)
+        return masks, views
     masks = [kind.empty_mask(view.shape) for kind, view in zip(batch.kinds, batch.views, strict=False)]
     return masks, [_torch_view(mask, "out") if is_torch(mask) else View.of_numpy(mask, "out") for mask in masks]
 
@@ -295,9 +298,12 @@ def given_masks(batch: Batch, out: Any, *, pooled: bool) -> tuple[list[Any], lis
     return masks, list(views.values())
 
 
-def finish_mask(mask: Any, kind: Kind) -> Any:
-    """A filled mask in the caller's kind."""
-    return kind.array(mask) if isinstance(mask, np.ndarray) else mask
+def finish_masks(batch: Batch, masks: list[Any]) -> list[Any]:
+    """Filled masks in the caller's kinds."""
+    if batch.kinds is _ONE_NUMPY or batch.engine is not _core:
+        return masks
+    pairs = zip(masks, batch.kinds, strict=False)
+    return [kind.array(mask) if isinstance(mask, np.ndarray) else mask for mask, kind in pairs]
 
 
 def to_numpy(x: Any) -> np.ndarray[Any, Any]:

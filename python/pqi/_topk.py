@@ -127,9 +127,7 @@ def of_largest(batch: _arrays.Batch, k: Any) -> list[Any]:
     counts, live = _counts(batch, k)
     masks, views = _arrays.empty_masks(batch)
     batch.engine.topk_mask(*batch.core, counts, live, views)
-    if batch.engine is not _core:
-        return masks
-    return [_arrays.finish_mask(mask, kind) for mask, kind in zip(masks, batch.kinds, strict=False)]
+    return _arrays.finish_masks(batch, masks)
 
 
 def of_last(batch: _arrays.Batch, k: Any) -> Any:
