@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -99,7 +101,9 @@ def _keep(tensor: StoredTensor, write: Write, pool: Executor, *, whole: bool) ->
 
 def _prune_counted(group: Group, kept: int, threshold: float, write: Write, pool: Executor) -> list[Pruned]:
     """Prune tensors of which tallies say how many elements lie above and on the threshold; one is searched for ties."""
-    where, pruned = cut(group.tensors[0].element, threshold), []
+    where = cut(group.tensors[0].element, threshold)
+    cleared: list[tuple[StoredTensor, bool]] = []
+    pruned = []
     found = [tally.above(where) for tally in group.tallies]
     left = kept - sum(above for above, _ in found)
     for tensor, (above, equal) in zip(group.tensors, found, strict=True):
@@ -108,18 +112,29 @@ def _prune_counted(group: Group, kept: int, threshold: float, write: Write, pool
         if 0 < ties < equal:
             pruned += _prune_above([tensor], above + ties, threshold, write, pool)
             continue
-        _write_cleared(tensor, where, write, pool, keep_ties=ties > 0)
+        cleared.append((tensor, ties > 0))
         pruned.append(Pruned(tensor, above + ties, above + (ties if threshold > 0 else 0)))
+    # Elements that are not in order are gathered, one tensor at a time.
+    _write_cleared([pair for pair in cleared if pair[0].contiguous], where, write, pool)
+    for pair in cleared:
+        if not pair[0].contiguous:
+            _write_cleared([pair], where, write, pool)
     return pruned
 
 
-def _write_cleared(tensor: StoredTensor, where: Cut, write: Write, pool: Executor, *, keep_ties: bool) -> None:
-    bits = bits_of(tensor)
+def _write_cleared(cleared: Sequence[tuple[StoredTensor, bool]], where: Cut, write: Write, pool: Executor) -> None:
+    """Write tensors, each with or without what lies on the cut; files in turn: one takes one thread at a time."""
+    files: dict[Path | None, list[tuple[StoredTensor, Bits, slice, bool]]] = {}
+    for tensor, keep_ties in cleared:
+        file, bits = None if tensor.origin is None else tensor.origin.file, bits_of(tensor)
+        files.setdefault(file, []).extend((tensor, bits, chunk, keep_ties) for chunk in _chunks(tensor))
 
-    def work(chunk: slice) -> None:
+    def work(job: tuple[StoredTensor, Bits, slice, bool]) -> None:
+        tensor, bits, chunk, keep_ties = job
         write(tensor, chunk.start, _cleared(bits[chunk], tensor, where, int(keep_ties), 1))
 
-    for _ in pool.map(work, _chunks(tensor)):
+    in_turn = (job for jobs in zip_longest(*files.values()) for job in jobs if job is not None)
+    for _ in pool.map(work, in_turn):
         pass
 
 
