@@ -78,6 +78,7 @@ def test_loading_moves_the_drawn_images_as_drawn(augment):
         assert inputs.dtype == torch.uint8
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more processes than a small machine has cores
 @pytest.mark.parametrize("workers", [1, 3])
 def test_workers_load_the_same_batches_and_draw_nothing(workers):
     """Also after parallel regions of torch's and pqi's OpenMP, which a forked child must not wait for."""
