@@ -24,7 +24,7 @@ PQI_HD int histogram_scale(double smallest, double largest, double r) {
 
 // value^r of a value that the scale was taken off.
 PQI_HD double histogram_power(double value, double r) {
-  return power_kind(r) == PowerKind::general ? power_shifted<true>(value, r, 0.0) : power(value, r);
+  return power_kind(r) == PowerKind::general ? power_shifted(value, r, 0.0) : power(value, r);
 }
 
 }  // namespace pqi

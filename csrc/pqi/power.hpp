@@ -20,44 +20,58 @@ PQI_HD double magnitude(double x) { return bits_as<double>(bits_as<uint64_t>(x) 
 // 2^k as a double for −1022 ≤ k ≤ 1023.
 PQI_HD double exact_power_of_two(int k) { return bits_as<double>(uint64_t(k + 1023) << 52); }
 
-// log2 of a positive finite double as exponent + fraction with |fraction| ≤ 1/2; subnormals only if asked for.
+// log2 of a positive finite double as exponent + fraction with |fraction| ≤ 1/2.
 struct Log2 {
   double exponent, fraction;
 };
 
-template <bool subnormals>
-PQI_HD Log2 log2_parts(double x) {
+// A positive normal number as mantissa · 2^exponent with the mantissa from [√½, √2), so that x near 1 has a small
+// logarithm without cancellation.
+struct Reduced {
+  double exponent, mantissa;
+};
+PQI_HD Reduced reduced(double x) {
   constexpr uint64_t sqrt_half = 0x3fe6a09e667f3bcdull, one = 0x3ff0000000000000ull;
-  double bias = 0x1p52 + 1023.0;
-  if constexpr (subnormals) {
-    const bool tiny = x < 0x1p-1022;
-    x = tiny ? x * 0x1p54 : x;
-    bias = tiny ? bias + 54.0 : bias;
-  }
-  // The mantissa is taken from [√½, √2), so that x near 1 has a small logarithm without cancellation.
   const uint64_t shifted = bits_as<uint64_t>(x) + (one - sqrt_half);
-  const double exponent = bits_as<double>((shifted >> 52) | 0x4330000000000000ull) - bias;
-  const double m = bits_as<double>((shifted & 0x000fffffffffffffull) + sqrt_half);
+  return {bits_as<double>((shifted >> 52) | 0x4330000000000000ull) - (0x1p52 + 1023.0),
+          bits_as<double>((shifted & 0x000fffffffffffffull) + sqrt_half)};
+}
+
+// Of any positive finite double, subnormals included.
+PQI_HD Log2 log2_parts(double x) {
+  const bool tiny = x < 0x1p-1022;
+  const Reduced r = reduced(tiny ? x * 0x1p54 : x);
   // log2(m) = s·P(s²) with s = (m − 1)/(m + 1): the series of 2·atanh(s)/ln 2, minimax on s² ≤ 0.0295.
-  const double s = (m - 1.0) / (m + 1.0), z = s * s, z2 = z * z;
+  const double s = (r.mantissa - 1.0) / (r.mantissa + 1.0), z = s * s, z2 = z * z;
   const double low = (0x1.ec709dc39ca37p-1 * z + 0x1.71547652b82ffp+1);
   const double middle = (0x1.a617567fc56e7p-2 * z + 0x1.2776c516a1832p-1);
   const double high = (0x1.f17f267f467c8p-3 * z + 0x1.0bb7fe8aa189ep-2) * z + 0x1.484fa9f30746ep-2;
-  return {exponent, s * ((high * z2 + middle) * z2 + low)};
+  return {tiny ? r.exponent - 54.0 : r.exponent, s * ((high * z2 + middle) * z2 + low)};
+}
+
+// y as an integer and what is left of it, within ±1/2; the integer in the form that `scaled` takes.
+struct Rounded {
+  double integer, rest;
+};
+PQI_HD Rounded rounded(double y) {
+  constexpr double magic = 0x1.8p52;
+  const double integer = y + magic;
+  return {integer, y - (integer - magic)};
+}
+PQI_HD double scaled(double x, Rounded power) {
+  return bits_as<double>(bits_as<uint64_t>(x) + (bits_as<uint64_t>(power.integer) << 52));
 }
 
 // 2^y for −1022 ≤ y < 1024.
 PQI_HD double exp2_core(double y) {
-  constexpr double magic = 0x1.8p52;
-  const double rounded = y + magic;
-  const double f = y - (rounded - magic), f2 = f * f, f4 = f2 * f2;
+  const Rounded power = rounded(y);
+  const double f = power.rest, f2 = f * f, f4 = f2 * f2;
   const double a = 0x1.62e42fefa3a19p-1 * f + 1.0;
   const double b = 0x1.c6b08d703ce49p-5 * f + 0x1.ebfbdff82c598p-3;
   const double c = 0x1.5d87fe9d7a584p-10 * f + 0x1.3b2ab6fba1ddap-7;
   const double d = 0x1.ffcb54062e698p-17 * f + 0x1.430913096fd9fp-13;
   const double e = (0x1.e6063f7217bc6p-28 * f + 0x1.b675bca4eeebbp-24) * f + 0x1.62bfd47773353p-20;
-  const double polynomial = ((e * f4 + (d * f2 + c)) * f4) + (b * f2 + a);
-  return bits_as<double>(bits_as<uint64_t>(polynomial) + (bits_as<uint64_t>(rounded) << 52));
+  return scaled(((e * f4 + (d * f2 + c)) * f4) + (b * f2 + a), power);
 }
 
 // 2^y for any y; below 2^-1021 the result is 0, from 2^1023.5 infinity.
@@ -68,9 +82,8 @@ PQI_HD double exp2_of(double y) {
 }
 
 // x^r · 2^(−r·shift) for x ≥ 0. The shift acts on the exponent, so nothing overflows on the way.
-template <bool subnormals>
 PQI_HD double power_shifted(double x, double r, double shift) {
-  const Log2 l = log2_parts<subnormals>(x);
+  const Log2 l = log2_parts(x);
   const double value = exp2_of(r * ((l.exponent - shift) + l.fraction));
   return x < infinity ? (x == 0.0 ? 0.0 : value) : x;
 }
@@ -79,31 +92,26 @@ PQI_HD double power_shifted(double x, double r, double shift) {
 // from a float reciprocal and one Newton step. Relative error of a power below 1e-13 for exponents up to 3.5; powers of
 // 1 are exact. x is positive, finite and no subnormal.
 PQI_HD Log2 quick_log2(double x) {
-  constexpr uint64_t sqrt_half = 0x3fe6a09e667f3bcdull, one = 0x3ff0000000000000ull;
-  const uint64_t shifted = bits_as<uint64_t>(x) + (one - sqrt_half);
-  const double exponent = bits_as<double>((shifted >> 52) | 0x4330000000000000ull) - (0x1p52 + 1023.0);
-  const double m = bits_as<double>((shifted & 0x000fffffffffffffull) + sqrt_half);
-  const double numerator = m - 1.0, denominator = m + 1.0;
+  const Reduced r = reduced(x);
+  const double numerator = r.mantissa - 1.0, denominator = r.mantissa + 1.0;
   const double reciprocal = double(1.0f / float(denominator)), residual = 1.0 - denominator * reciprocal;
   const double quotient = numerator * reciprocal, s = quotient + quotient * residual, z = s * s, z2 = z * z;
   const double low = 0x1.ec709dc53a1cap-1 * z + 0x1.71547652b8252p+1;
   const double middle = 0x1.a61a2cf9f9e38p-2 * z + 0x1.2776c295ae0c7p-1;
   const double high = 0x1.21ad2d776d25ap-2 * z + 0x1.47959c992a71fp-2;
-  return {exponent, s * ((high * z2 + middle) * z2 + low)};
+  return {r.exponent, s * ((high * z2 + middle) * z2 + low)};
 }
 
 // 2^y for −1022 ≤ y < 1024.
 PQI_HD double quick_exp2(double y) {
-  constexpr double magic = 0x1.8p52;
-  const double rounded = y + magic;
-  const double f = y - (rounded - magic), f2 = f * f, f4 = f2 * f2;
+  const Rounded power = rounded(y);
+  const double f = power.rest, f2 = f * f, f4 = f2 * f2;
   const double a = 0x1.62e42fefa39efp-1 * f + 1.0;
   const double b = 0x1.c6b08d7047e52p-5 * f + 0x1.ebfbdff823cedp-3;
   const double c = 0x1.5d87fe86fe88ep-10 * f + 0x1.3b2ab7181b755p-7;
   const double d = 0x1.ffcb9515a8016p-17 * f + 0x1.4308ac85aa947p-13;
   const double e = 0x1.b63880a30e9ffp-24 * f + 0x1.63d136366db24p-20;
-  const double polynomial = ((e * f4 + (d * f2 + c)) * f4) + (b * f2 + a);
-  return bits_as<double>(bits_as<uint64_t>(polynomial) + (bits_as<uint64_t>(rounded) << 52));
+  return scaled(((e * f4 + (d * f2 + c)) * f4) + (b * f2 + a), power);
 }
 
 PQI_HD float float_root(float x) {
@@ -148,7 +156,7 @@ PQI_HD double power(double x, double r) {
   if (r == 1.0) return x;
   if (r == 2.0) return x * x;
   if (r == 0.5) return ::sqrt(x);
-  return power_shifted<true>(x, r, 0.0);
+  return power_shifted(x, r, 0.0);
 }
 
 }  // namespace pqi

@@ -130,7 +130,7 @@ PQI_HD double mean_of(const PowerSum& sum, double d, double r) {
   if (mean_power != mean_power) return __builtin_nan("");  // one NaN: devices differ in what they make of 0/0
   // A root of small r may leave the range that its product with 2^scale lies in.
   if ((mantissa == 0.0 || mantissa == infinity) && 0.0 < mean_power && mean_power < infinity)
-    return power_shifted<true>(mean_power, 1.0 / r, -r * double(sum.scale));
+    return power_shifted(mean_power, 1.0 / r, -r * double(sum.scale));
   return scale_by_power_of_two(mantissa, sum.scale);
 }
 
@@ -205,7 +205,7 @@ PQI_HD double retained_bound_of(const PowerSum& sp, const PowerSum& sq, double d
   const double ratio = mean_ratio(sp, sq, d, p, q), exponent = p * q / (q - p);
   if (!(ratio < 0x1p-1000)) return bound_of_share(power(ratio > 1.0 ? 1.0 : ratio, exponent), d, p, q, eta);
   // A root of small p has left the range; the share itself is at least 1/d.
-  const Log2 lp = log2_parts<true>(sp.total.value() / d), lq = log2_parts<true>(sq.total.value() / d);
+  const Log2 lp = log2_parts(sp.total.value() / d), lq = log2_parts(sq.total.value() / d);
   const double whole = (q * lp.exponent - p * lq.exponent) + (q * lp.fraction - p * lq.fraction);
   return bound_of_share(exp2_of(whole / (q - p) + exponent * double(sp.scale - sq.scale)), d, p, q, eta);
 }

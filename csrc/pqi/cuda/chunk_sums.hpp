@@ -167,8 +167,8 @@ PQI_DEVICE uint64_t guarded_sum(Block& block, Chunk<T>& chunk, double r, int sca
   chunk.for_each_row_pair([&](const Row<T>& a, const Row<T>& b) {
     PQI_UNROLL for (int j = 0; j < quad_lanes; ++j) {
       const double x = magnitude(double(a.x[j])), y = magnitude(double(b.x[j]));
-      sum[j] += power_shifted<true>(x, r, double(scale));
-      sum[j] += power_shifted<true>(y, r, double(scale));
+      sum[j] += power_shifted(x, r, double(scale));
+      sum[j] += power_shifted(y, r, double(scale));
       const uint64_t key_x = bits_as<uint64_t>(x), key_y = bits_as<uint64_t>(y);
       largest = largest < key_x ? key_x : largest;
       largest = largest < key_y ? key_y : largest;

@@ -121,7 +121,7 @@ double general_double(const double* x, size_t n, double r, double shift) {
   double sum[lanes] = {};
   const auto row = [&](const double* v) {
 #pragma omp simd
-    for (int j = 0; j < lanes; ++j) sum[j] += power_shifted<true>(magnitude(v[j]), r, shift);
+    for (int j = 0; j < lanes; ++j) sum[j] += power_shifted(magnitude(v[j]), r, shift);
   };
   for_each_row_pair(x, n, [&](const double* a, const double* b) {
     row(a);
@@ -132,7 +132,7 @@ double general_double(const double* x, size_t n, double r, double shift) {
 
 void powers(double* x, size_t n, double r, double shift) {
 #pragma omp simd
-  for (size_t i = 0; i < n; ++i) x[i] = power_shifted<true>(x[i], r, shift);
+  for (size_t i = 0; i < n; ++i) x[i] = power_shifted(x[i], r, shift);
 }
 
 }  // namespace
