@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,18 @@ def test_exponents(name: str, p: float, q: float) -> None:
 def test_exponents_are_numbers(name: str, p: Any, q: Any) -> None:
     with pytest.raises(TypeError, match=r"[pq] must be"):
         EXPONENTS[name](X, p, q)
+
+
+def test_numbers_are_within_float64() -> None:
+    calls: dict[str, Callable[[], Any]] = {
+        "q": lambda: P.index(X, 1, 10**400),
+        "exponents": lambda: P.power_means(X, [10**5000]),
+        "eta": lambda: P.retained_bound(X, eta=Fraction(10**400, 3)),
+        "tol": lambda: P.gini(X, tol=10**400),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"^{name} must be within the range of float64, got a larger"):
+            call()
 
 
 @pytest.mark.parametrize("exponents", [[0.0], [1.0, -2.0], [math.nan]])

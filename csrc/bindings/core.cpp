@@ -11,6 +11,7 @@
 #include "../pqi/cpu/workspace.hpp"
 #include "accumulators.hpp"
 #include "arguments.hpp"
+#include "whole.hpp"
 
 namespace pqi {
 namespace {
@@ -218,11 +219,7 @@ uint64_t read_pass(const ArrayView& array) {
   return cpu::read_pass(groups);
 }
 
-}  // namespace
-
-PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
-  m.attr("__version__") = PQI_VERSION;
-  m.doc() = "Kernels of pqi on the CPU. Private: use the functions of pqi.";
+void bind_view(py::module_& m) {
   py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
       .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
       .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"), py::arg("name"))
@@ -242,6 +239,16 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
         for (int i = 0; i < array.view.ndim; ++i) shape[i] = py::int_(array.view.shape[i]);
         return shape;
       });
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
+  m.attr("__version__") = PQI_VERSION;
+  m.doc() = "Kernels of pqi on the CPU. Private: use the functions of pqi.";
+  bind_view(m);
+  bind_accumulators(m);
+  bind_whole(m);
   const auto arrays = py::arg("arrays"), masks = py::arg("masks"), grouping = py::arg("grouping");
   m.def("index_grid", &index_grid, arrays, masks, grouping, py::arg("p"), py::arg("q"));
   m.def("power_means", &power_means, arrays, masks, grouping, py::arg("exponents"));
@@ -268,7 +275,6 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("histogram_extent", &histogram_extent, dtype, counts);
   m.def("histogram_topk_threshold", &histogram_topk_threshold, dtype, counts, py::arg("k"));
   m.def("histogram_above", &histogram_above, dtype, counts, py::arg("magnitude"));
-  bind_accumulators(m);
   m.def("read_pass", &read_pass, py::arg("array"));
   m.def("isa", [] { return std::string(cpu::kernels().name); });
   m.def("isas_compiled", &cpu::compiled_isas);

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pqi import _arrays, _check, _core, _tensors
+from pqi._whole import whole
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pqi._arrays import TorchNames
 
 
+@whole
 def retained_bound(
     x: Any,
     p: float = 0.5,

@@ -17,14 +17,14 @@ def real(name: str, value: Any) -> float:
     """A real number."""
     if type(value) is float:
         return value
-    if type(value) is int:
-        return float(value)
     if isinstance(value, (bool, np.bool_, str, bytes, complex)):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     try:
         return float(value)
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a real number, got {value!r}") from None
+    except OverflowError:
+        raise ValueError(f"{name} must be within the range of float64, got a larger {type(value).__name__}") from None
 
 
 def exponent(name: str, value: Any) -> float:

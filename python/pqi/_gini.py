@@ -8,6 +8,7 @@ import numpy as np
 
 from pqi import _arrays, _check, _core
 from pqi._gini_sketch import GiniInterval
+from pqi._whole import whole
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -41,6 +42,7 @@ def gini(
 ) -> GiniInterval: ...
 
 
+@whole
 def gini(
     x: Any,
     *,

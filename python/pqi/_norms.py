@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pqi import _arrays, _check
+from pqi._whole import whole
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pqi._arrays import TorchNames
 
 
+@whole
 def norms(
     x: Any,
     p: float = 0.5,

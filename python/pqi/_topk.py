@@ -8,6 +8,7 @@ import numpy as np
 
 from pqi import _arrays, _check, _core
 from pqi._pooled import Pooled
+from pqi._whole import whole
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pqi._arrays import TorchNames
 
 
+@whole
 def topk_mask(
     x: Any,
     k: Any,
@@ -78,6 +80,7 @@ def topk_mask(
     return masks if isinstance(x, Pooled) else masks[0]
 
 
+@whole
 def topk_threshold(
     x: Any,
     k: Any,
