@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import pqi
 import reference
-from cases import DISTRIBUTIONS, DTYPES, draw, sample, with_closed_form
+from cases import DISTRIBUTIONS, DTYPES, bits, draw, sample, with_closed_form
 from strategies import any_vectors
 
 
@@ -115,6 +115,24 @@ def test_unbiased() -> None:
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_undefined_is_nan(x: list[float], dtype: type[np.floating[Any]]) -> None:
     assert math.isnan(pqi.gini(np.array(x, dtype=dtype)))
+
+
+@pytest.mark.parametrize("isa", pqi.info()["isas"])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "u8"])
+def test_algorithms_have_the_same_bits(isa: str, dtype: str) -> None:
+    """One group in a tile of its own, sixteen in one tile, and the sort of larger groups, of which few entries live."""
+    before = pqi.info()["isa"]
+    pqi.use_isa(isa)
+    for n in (1, 2, 15, 17, 255, 256, 257, 511, 513, 700, 1000, 1024, 1025, 3000, 4096, 4097, 9830, 16_384, 30_000):
+        x = sample(np.dtype(dtype), n)
+        padded, live = sample(np.dtype(dtype), 70_000), np.zeros(70_000, dtype=bool)
+        live[1000 : 1000 + n] = True
+        padded[live] = x
+        expected = bits(pqi.gini(padded, where=live))
+        assert bits(pqi.gini(x)) == expected, n
+        if n <= 4096:
+            assert {bits(found) for found in pqi.gini(np.tile(x, (17, 1)), axis=1)} == {expected}, n
+    pqi.use_isa(before)
 
 
 def test_order_and_signs_do_not_matter() -> None:

@@ -1,6 +1,6 @@
 // Ranks without a full sort: keys are partitioned by their upper bits, and inside a partition, whose values are
 // base + low·unit, ranked sums are integers (see ../gini.hpp). One- and two-byte types need a histogram only; groups
-// that fit the cache are sorted there.
+// that fit the cache are sorted there, by networks or by their digits.
 #include "gini.hpp"
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 #include "partition.hpp"
 #include "radix_sort.hpp"
 #include "tile_ranker.hpp"
+#include "vector_ranker.hpp"
 
 namespace pqi::cpu {
 namespace {
@@ -105,15 +106,23 @@ double from_partition64(const Groups& groups, size_t group) {
   return total.value();
 }
 
-// Groups that one thread ranks: short ones many at a time, others by sorting their keys.
+// Groups that one thread ranks: short ones many at a time, unless each is best in a tile of its own; others by sorting
+// their keys.
 template <class Number, class K>
 void rank_groups(const Groups& groups, size_t begin, size_t end, Reader& reader, double* out) {
-  TileRanker<Number, std::conditional_t<sizeof(Number) == 4, uint32_t, uint64_t>> ranker(groups, kernels());
+  using Bits = std::conditional_t<sizeof(Number) == 4, uint32_t, uint64_t>;
+  TileRanker<Number, Bits> ranker(groups, kernels());
+  VectorRanker<Number, Bits> single(kernels());
   Buffer<K> keys;
+  const bool each = groups.offsets() == nullptr && single.beats_tiles(groups.widest());
   for_each_tile(
-      groups, begin, end, ranked_in_tiles,
+      groups, begin, end, each ? 0 : ranked_in_tiles,
       [&](const size_t* chosen, size_t count, size_t width) { ranker.rank(reader, chosen, count, width, out); },
-      [&](size_t g) { out[g] = from_sort(groups, reader.select(g), groups.size(g), keys); });
+      [&](size_t g) {
+        const size_t size = groups.size(g);
+        reader.select(g);
+        out[g] = single.beats_sorting(size) ? single.rank(reader, size) : from_sort(groups, reader, size, keys);
+      });
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "kernels/keys.hpp"
 #include "kernels/ranks.hpp"
 #include "kernels/sums.hpp"
+#include "kernels/vectors.hpp"
 
 #ifndef PQI_KERNELS
 #define PQI_KERNELS kernels_baseline
@@ -34,6 +35,8 @@ const Kernels PQI_KERNELS = {
     extent<uint64_t>,
     rank_floats,
     rank_doubles,
+    rank_float_vector,
+    rank_double_vector,
     pairwise_differences,
     count_true,
     read,

@@ -56,6 +56,10 @@ struct Kernels {
   // largest magnitude's binade.
   void (*rank_floats)(uint32_t* tile, size_t width, const double* live, RankedLanes*);
   void (*rank_doubles)(uint64_t* tile, size_t width, const double* live, RankedLanes*);
+  // The same of one vector that fills a tile of network_rows · 2^k rows in any order: its sums are those of all lanes
+  // together, its largest key is the last lane's.
+  void (*rank_float_vector)(uint32_t* tile, size_t rows, double live, RankedLanes*);
+  void (*rank_double_vector)(uint64_t* tile, size_t rows, double live, RankedLanes*);
 
   // Σ_v C(v)·(n − C(v)) with C(v) how many of n 16-bit values are ≤ v: the sum of all pairwise differences.
   // counts[t][l] is how often the value l·4096 + t occurs, so that each of 16 lanes walks a stretch of its own.

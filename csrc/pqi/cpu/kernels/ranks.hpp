@@ -14,6 +14,18 @@ inline void add_exactly(double x, double& hi, double& lo) {
   hi = sum;
 }
 
+// Adds a magnitude, whose rank has this weight, to a lane's sums. The weight has few bits, so its products with the
+// halves of a double are exact.
+template <class Number, class Signed>
+inline __attribute__((always_inline)) void add_ranked(Signed key, double factor, double weight, size_t lane,
+                                                      RankedLanes* out) {
+  const double value = double(bits_as<Number>(key)) * factor;
+  add_exactly(value, out->sum_hi[lane], out->sum_lo[lane]);
+  const double upper = bits_as<double>(bits_as<uint64_t>(value) & 0xfffffffff8000000ull);
+  add_exactly(weight * upper, out->ranked_hi[lane], out->ranked_lo[lane]);
+  if (sizeof(Number) == 8) add_exactly(weight * (value - upper), out->ranked_hi[lane], out->ranked_lo[lane]);
+}
+
 // Keys are below 2^31 or 2^63, so signed comparisons, which every instruction set has, order them.
 template <class Signed, class Number>
 void rank_columns(Signed* tile, size_t width, const double* live, RankedLanes* out) {
@@ -29,14 +41,8 @@ void rank_columns(Signed* tile, size_t width, const double* live, RankedLanes* o
   for (size_t i = 0; i < width; ++i) {
     const double rank = 2.0 * (double(i) + 1.0 - double(width)) - 1.0;
 #pragma omp simd
-    for (int j = 0; j < lanes; ++j) {
-      const double value = double(bits_as<Number>(tile[i * lanes + size_t(j)])) * factor[j], weight = rank + live[j];
-      add_exactly(value, out->sum_hi[j], out->sum_lo[j]);
-      // The weight has few bits, so its products with the halves of a double are exact.
-      const double upper = bits_as<double>(bits_as<uint64_t>(value) & 0xfffffffff8000000ull);
-      add_exactly(weight * upper, out->ranked_hi[j], out->ranked_lo[j]);
-      if (sizeof(Number) == 8) add_exactly(weight * (value - upper), out->ranked_hi[j], out->ranked_lo[j]);
-    }
+    for (int j = 0; j < lanes; ++j)
+      add_ranked<Number>(tile[i * lanes + size_t(j)], factor[j], rank + live[j], size_t(j), out);
   }
 }
 
