@@ -18,7 +18,8 @@ std::string on_device(int device) { return " on cuda:" + std::to_string(device);
   cudaGetLastError();  // the next call must not find this error
   if (error == cudaErrorMemoryAllocation)
     throw OutOfMemory("CUDA is out of memory" + on_device(device) + ": " + what +
-                      "; free memory there or measure fewer elements at once");
+                      "; free memory there (what torch caches goes with torch.cuda.empty_cache()) or measure fewer "
+                      "elements at once");
   if (error == cudaErrorNoKernelImageForDevice || error == cudaErrorUnsupportedPtxVersion ||
       error == cudaErrorInvalidDeviceFunction)
     throw DeviceError("pqi has no kernels for the GPU" + on_device(device) +
@@ -31,24 +32,41 @@ void check(cudaError_t error, const char* what, int device) {
   if (error != cudaSuccess) fail(error, what, device);
 }
 
+// A pool of our own: the device's own one gives everything back whenever somebody waits for the device, and to map
+// memory again costs more than to read it. Up to a 64th of the device's memory stays for the next call.
+cudaMemPool_t make_pool(int device, size_t memory) {
+  cudaMemPoolProps properties{};
+  properties.allocType = cudaMemAllocationTypePinned;
+  properties.location.type = cudaMemLocationTypeDevice;
+  properties.location.id = device;
+  cudaMemPool_t pool;
+  check(cudaMemPoolCreate(&pool, &properties), "a pool of scratch memory", device);
+  uint64_t kept = memory / 64;
+  check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &kept), "a pool of scratch memory", device);
+  return pool;
+}
+
 struct Properties {
-  int processors = 0, shared_limit = 0;
+  int processors = 0;
+  size_t shared_limit = 0;
+  cudaMemPool_t pool = nullptr;
 };
 
-// Asked for once a device.
+// Asked for once a device, which is the current one.
 Properties properties_of(int device) {
   static std::mutex mutex;
   static std::map<int, Properties> known;
   const std::lock_guard lock(mutex);
-  auto found = known.find(device);
+  const auto found = known.find(device);
   if (found != known.end()) return found->second;
-  Properties properties;
-  check(cudaDeviceGetAttribute(&properties.processors, cudaDevAttrMultiProcessorCount, device), "its attributes",
-        device);
-  check(cudaDeviceGetAttribute(&properties.shared_limit, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-        "its attributes", device);
-  known[device] = properties;
-  return properties;
+  cudaDeviceProp all;
+  check(cudaGetDeviceProperties(&all, device), "its properties", device);
+  if (!all.memoryPoolsSupported)
+    throw DeviceError(
+        "pqi needs memory that is allocated in the order of a stream, which the GPU or its driver does "
+        "not offer" +
+        on_device(device));
+  return known[device] = {all.multiProcessorCount, all.sharedMemPerBlockOptin, make_pool(device, all.totalGlobalMem)};
 }
 
 }  // namespace
@@ -84,26 +102,39 @@ Queue::Queue(int device, uintptr_t stream) : device_(device), stream_(stream) {
   if (count == 0) throw DeviceError("no CUDA device: there is no GPU or no driver for it");
   if (device < 0 || device >= count)
     throw DeviceError("there is no device cuda:" + std::to_string(device) + ", only " + std::to_string(count));
-  const Properties properties = properties_of(device);
-  processors_ = properties.processors;
-  shared_limit_ = size_t(properties.shared_limit);
   check(cudaGetDevice(&device_before_), "the current device", device);
   if (device_before_ != device_) check(cudaSetDevice(device_), "making it current", device);
+  try {
+    const Properties properties = properties_of(device);
+    processors_ = properties.processors;
+    shared_limit_ = properties.shared_limit;
+    pool_ = properties.pool;
+  } catch (...) {
+    restore();
+    throw;
+  }
 }
 
-Queue::~Queue() {
-  if (device_before_ != device_) cudaSetDevice(device_before_);
+Queue::~Queue() { restore(); }
+
+void Queue::restore() const noexcept {
+  if (device_before_ != device_ && cudaSetDevice(device_before_) != cudaSuccess) cudaGetLastError();
 }
 
-void Queue::begin_launch(const void* kernel, uint64_t blocks, size_t shared_bytes) const {
+// Errors come from the call itself: the last error of the thread may be another library's.
+void Queue::start(const void* kernel, uint64_t blocks, int threads, size_t shared_bytes, void** arguments) const {
   if (blocks > 0x7fffffffull) throw DeviceError("more groups than one launch can hold; measure fewer at once");
+  if (shared_bytes > shared_limit_)
+    throw DeviceError("a kernel needs " + std::to_string(shared_bytes) + " bytes of shared memory, and" +
+                      on_device(device_) + " a block has " + std::to_string(shared_limit_));
   constexpr size_t without_asking = 48 * 1024;
   if (shared_bytes > without_asking)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shared_bytes)),
           "shared memory for a kernel", device_);
+  check(cudaLaunchKernel(kernel, dim3(unsigned(blocks)), dim3(unsigned(threads)), arguments, shared_bytes,
+                         reinterpret_cast<cudaStream_t>(stream_)),
+        "starting a kernel", device_);
 }
-
-void Queue::end_launch() const { check(cudaGetLastError(), "starting a kernel", device_); }
 
 void Queue::fill(void* to, int byte, size_t bytes) const {
   if (bytes > 0)
@@ -112,11 +143,14 @@ void Queue::fill(void* to, int byte, size_t bytes) const {
 
 void* Queue::allocate(size_t bytes) const {
   void* memory = nullptr;
-  const cudaError_t error = cudaMallocAsync(&memory, bytes > 0 ? bytes : 1, reinterpret_cast<cudaStream_t>(stream_));
+  const cudaError_t error = cudaMallocFromPoolAsync(&memory, bytes > 0 ? bytes : 1, static_cast<cudaMemPool_t>(pool_),
+                                                    reinterpret_cast<cudaStream_t>(stream_));
   if (error != cudaSuccess) fail(error, std::to_string(bytes) + " bytes of scratch memory", device_);
   return memory;
 }
 
-void Queue::release(void* memory) const noexcept { cudaFreeAsync(memory, reinterpret_cast<cudaStream_t>(stream_)); }
+void Queue::release(void* memory) const noexcept {
+  if (cudaFreeAsync(memory, reinterpret_cast<cudaStream_t>(stream_)) != cudaSuccess) cudaGetLastError();
+}
 
 }  // namespace pqi::cuda

@@ -47,13 +47,14 @@ class Queue {
   void release(void* memory) const noexcept;
 
  private:
-  void begin_launch(const void* kernel, uint64_t blocks, size_t shared_bytes) const;
-  void end_launch() const;
+  void start(const void* kernel, uint64_t blocks, int threads, size_t shared_bytes, void** arguments) const;
+  void restore() const noexcept;
 
   int device_, device_before_ = 0;
   uintptr_t stream_;
   int processors_ = 1;
   size_t shared_limit_ = 0;
+  void* pool_ = nullptr;
 };
 
 }  // namespace pqi::cuda
@@ -73,10 +74,8 @@ __global__ void __launch_bounds__(Program::threads) run_program(const __grid_con
 template <class Program>
 void Queue::launch(uint64_t blocks, const Program& program, size_t shared_bytes) const {
   if (blocks == 0) return;
-  begin_launch(reinterpret_cast<const void*>(&run_program<Program>), blocks, shared_bytes);
-  run_program<Program>
-      <<<unsigned(blocks), Program::threads, shared_bytes, reinterpret_cast<cudaStream_t>(stream_)>>>(program);
-  end_launch();
+  void* arguments[] = {const_cast<Program*>(&program)};
+  start(reinterpret_cast<const void*>(&run_program<Program>), blocks, Program::threads, shared_bytes, arguments);
 }
 
 }  // namespace pqi::cuda

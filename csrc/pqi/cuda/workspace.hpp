@@ -9,8 +9,12 @@ template <class T>
 class Scratch {
  public:
   Scratch(const Queue& queue, size_t count)
-      : queue_(queue), bytes_(count * sizeof(T)), memory_(static_cast<T*>(queue.allocate(bytes_))) {}
-  ~Scratch() { queue_.release(memory_); }
+      : queue_(queue),
+        bytes_(count * sizeof(T)),
+        memory_(count > 0 ? static_cast<T*>(queue.allocate(bytes_)) : nullptr) {}
+  ~Scratch() {
+    if (memory_ != nullptr) queue_.release(memory_);
+  }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
 
