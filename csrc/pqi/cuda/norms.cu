@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "each.hpp"
 #include "histogram.hpp"
 #include "power_sums.hpp"
 #include "summary.hpp"
@@ -61,81 +62,59 @@ class ListOnDevice {
 };
 
 struct Means {
-  static constexpr int threads = 128;
-
   List exponents;
-  uint64_t groups;
   const PowerSum* sums;
   const uint64_t* live;
   double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t i = block.index() * threads + uint64_t(block.thread());
-    if (i < groups * exponents.count)
-      out[i] = mean_of(sums[i], double(live[i / exponents.count]), exponents[i % exponents.count]);
+  PQI_DEVICE void operator()(uint64_t i) const {
+    out[i] = mean_of(sums[i], double(live[i / exponents.count]), exponents[i % exponents.count]);
   }
 };
 
 struct Norms {
-  static constexpr int threads = 128;
-
   double p, q;
   uint64_t groups;
   const PowerSum* sums;
   double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t g = block.index() * threads + uint64_t(block.thread());
-    if (g >= groups) return;
+  PQI_DEVICE void operator()(uint64_t g) const {
     out[g] = mean_of(sums[2 * g], 1.0, p);
     out[groups + g] = mean_of(sums[2 * g + 1], 1.0, q);
   }
 };
 
 struct Indices {
-  static constexpr int threads = 128;
-
   double p, q;
-  uint64_t groups;
   const PowerSum* sums;
   const uint64_t* live;
   double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t g = block.index() * threads + uint64_t(block.thread());
-    if (g >= groups) return;
+  PQI_DEVICE void operator()(uint64_t g) const {
     const auto d = double(live[g]);
     out[g] = index_of(sums[2 * g], sums[2 * g + 1], d, p, q, highest_index(d, p, q));
   }
 };
 
 struct Bounds {
-  static constexpr int threads = 128;
-
   double p, q, eta;
-  uint64_t groups;
   const PowerSum* sums;
   const uint64_t* live;
   double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t g = block.index() * threads + uint64_t(block.thread());
-    if (g < groups) out[g] = retained_bound_of(sums[2 * g], sums[2 * g + 1], double(live[g]), p, q, eta);
+  PQI_DEVICE void operator()(uint64_t g) const {
+    out[g] = retained_bound_of(sums[2 * g], sums[2 * g + 1], double(live[g]), p, q, eta);
   }
 };
 
 struct MeansIndicesBounds {
-  static constexpr int threads = 128;
-
   double p, q, eta;
   uint64_t groups;
   const PowerSum* sums;
   const uint64_t* live;
   double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t g = block.index() * threads + uint64_t(block.thread());
-    if (g >= groups) return;
+  PQI_DEVICE void operator()(uint64_t g) const {
     const auto d = double(live[g]);
     const PowerSum *const sp = sums + 3 * g, *const sq = sp + 2;
     out[g] = mean_of(sp[1], d, 1.0);
@@ -145,18 +124,13 @@ struct MeansIndicesBounds {
 };
 
 struct Grid {
-  static constexpr int threads = 128;
-
   List p, q, exponents;  // `exponents` holds all of both
-  uint64_t groups;
   const PowerSum* sums;
   const uint64_t* live;
   double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t i = block.index() * threads + uint64_t(block.thread()), pairs = p.count * q.count;
-    if (i >= groups * pairs) return;
-    const uint64_t group = i / pairs;
+  PQI_DEVICE void operator()(uint64_t i) const {
+    const uint64_t pairs = p.count * q.count, group = i / pairs;
     const double a = p[i % pairs / q.count], b = q[i % q.count], d = double(live[group]);
     const PowerSum* const mine = sums + group * exponents.count;
     out[i] = a < b ? index_of(mine[place(a)], mine[place(b)], d, a, b, highest_index(d, a, b)) : __builtin_nan("");
@@ -171,23 +145,12 @@ struct Grid {
 };
 
 struct BoundsOfIndices {
-  static constexpr int threads = 128;
-
   const double *index, *d;
-  uint64_t n;
   double p, q, eta;
   double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t i = block.index() * threads + uint64_t(block.thread());
-    if (i < n) out[i] = retained_bound_of(index[i], d[i], p, q, eta);
-  }
+  PQI_DEVICE void operator()(uint64_t i) const { out[i] = retained_bound_of(index[i], d[i], p, q, eta); }
 };
-
-template <class Program>
-void launch_each(const Queue& queue, uint64_t n, const Program& program) {
-  queue.launch((n + Program::threads - 1) / Program::threads, program);
-}
 
 // The power sums of all groups, and their live entries.
 struct Sums {
@@ -205,29 +168,28 @@ struct Sums {
 void power_means(const Queue& queue, const Groups& groups, const std::vector<double>& exponents, double* out) {
   const Sums found(queue, groups, exponents);
   const ListOnDevice list(queue, exponents);
-  launch_each(queue, groups.count() * exponents.size(),
-              Means{list.list(), groups.count(), found.sums.get(), found.live.get(), out});
+  for_each(queue, groups.count() * exponents.size(), Means{list.list(), found.sums.get(), found.live.get(), out});
 }
 
 void norms(const Queue& queue, const Groups& groups, double p, double q, double* out) {
   const Sums found(queue, groups, {p, q});
-  launch_each(queue, groups.count(), Norms{p, q, groups.count(), found.sums.get(), out});
+  for_each(queue, groups.count(), Norms{p, q, groups.count(), found.sums.get(), out});
 }
 
 void index(const Queue& queue, const Groups& groups, double p, double q, double* out) {
   const Sums found(queue, groups, {p, q});
-  launch_each(queue, groups.count(), Indices{p, q, groups.count(), found.sums.get(), found.live.get(), out});
+  for_each(queue, groups.count(), Indices{p, q, found.sums.get(), found.live.get(), out});
 }
 
 void retained_bound(const Queue& queue, const Groups& groups, double p, double q, double eta, double* out) {
   const Sums found(queue, groups, {p, q});
-  launch_each(queue, groups.count(), Bounds{p, q, eta, groups.count(), found.sums.get(), found.live.get(), out});
+  for_each(queue, groups.count(), Bounds{p, q, eta, found.sums.get(), found.live.get(), out});
 }
 
 void mean_index_bound(const Queue& queue, const Groups& groups, double p, double q, double eta, double* out) {
   const Sums found(queue, groups, {p, 1.0, q});
-  launch_each(queue, groups.count(),
-              MeansIndicesBounds{p, q, eta, groups.count(), found.sums.get(), found.live.get(), out});
+  for_each(queue, groups.count(),
+           MeansIndicesBounds{p, q, eta, groups.count(), found.sums.get(), found.live.get(), out});
 }
 
 void index_grid(const Queue& queue, const Groups& groups, const std::vector<double>& p, const std::vector<double>& q,
@@ -238,13 +200,13 @@ void index_grid(const Queue& queue, const Groups& groups, const std::vector<doub
   exponents.erase(std::unique(exponents.begin(), exponents.end()), exponents.end());
   const Sums found(queue, groups, exponents);
   const ListOnDevice rows(queue, p), columns(queue, q), all(queue, exponents);
-  launch_each(queue, groups.count() * p.size() * q.size(),
-              Grid{rows.list(), columns.list(), all.list(), groups.count(), found.sums.get(), found.live.get(), out});
+  for_each(queue, groups.count() * p.size() * q.size(),
+           Grid{rows.list(), columns.list(), all.list(), found.sums.get(), found.live.get(), out});
 }
 
 void retained_bound_from_index(const Queue& queue, const double* index, const double* d, uint64_t n, double p, double q,
                                double eta, double* out) {
-  launch_each(queue, n, BoundsOfIndices{index, d, n, p, q, eta, out});
+  for_each(queue, n, BoundsOfIndices{index, d, p, q, eta, out});
 }
 
 }  // namespace pqi::cuda

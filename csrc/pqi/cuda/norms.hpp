@@ -1,5 +1,6 @@
-// Power sums of groups and what follows from them: one read for the exponents ½, 1 and 2, and one for up to 32 others.
-// All results are device memory.
+// Power sums of groups and what follows from them: one read for the exponents ½, 1 and 2 and up to 13 others (fewer
+// where a block has less than 144 KiB of shared memory); exponents beyond 3.5 of float32 take another. All results are
+// device memory.
 #pragma once
 
 #include <vector>

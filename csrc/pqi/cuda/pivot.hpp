@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "chunk_sums.hpp"
+#include "chunk.hpp"
 
 namespace pqi::cuda {
 
@@ -20,8 +20,8 @@ PQI_DEVICE int pivot_of_element(Cursor& cursor, uint64_t first) {
 }
 
 // Of a group of one chunk, by the chunk's four threads.
-template <class T>
-PQI_DEVICE int pivot_of_chunk(Block& block, Chunk<T>& chunk) {
+template <class T, bool plain>
+PQI_DEVICE int pivot_of_chunk(Block& block, Chunk<T, plain>& chunk) {
   for (uint64_t row = 0; row < chunk.size(); row += lanes) {
     const Row<T> mine = chunk.gather(row);
     double found = 0.0;
@@ -52,11 +52,15 @@ struct FindPivots {
     Cursor cursor(source, group);
     for (uint64_t begin = block.index() % blocks_per_group * tile; begin < source.size;
          begin += blocks_per_group * tile) {
-      if (block.peek(first + group) < begin) return;
+      if (block.broadcast(block.peek(first + group), 0) < begin) return;  // a warp goes together
       const uint64_t end = source.size - begin < tile ? source.size : begin + tile;
-      for (uint64_t i = begin + uint64_t(block.thread()); i < end; i += threads) {
-        if (!can_be_pivot(cursor.number<T>(i))) continue;
-        block.min(first + group, i);
+      for (uint64_t i = begin + uint64_t(block.warp() * warp_size); i < end; i += threads) {
+        const uint64_t mine = i + uint64_t(block.lane());
+        const uint32_t who = block.ballot(mine < end && can_be_pivot(cursor.number<T>(mine)));
+        if (who == 0) continue;
+        int lane = 0;
+        while ((who >> lane & 1) == 0) ++lane;
+        if (block.lane() == lane && mine < block.peek(first + group)) block.min(first + group, mine);
         break;
       }
     }
@@ -67,7 +71,7 @@ template <class T>
 void find_pivots(const Queue& queue, const Groups& groups, const Scratch<uint64_t>& first) {
   first.fill(0xff);
   const uint64_t tiles = (groups.size() + FindPivots<T>::tile - 1) / FindPivots<T>::tile;
-  const uint64_t busy = 4 * uint64_t(queue.processors());
+  const uint64_t busy = 2 * uint64_t(queue.processors());
   const uint64_t each = std::clamp(busy / std::max(groups.count(), uint64_t(1)), uint64_t(1), tiles);
   queue.launch(groups.count() * each, FindPivots<T>{groups.source(), each, first.get()});
 }

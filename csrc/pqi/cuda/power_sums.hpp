@@ -1,5 +1,4 @@
-// The power sums of groups that are read element by element: one read for the exponents ½, 1 and 2, and one for up to
-// 32 others.
+// The power sums of groups that are read element by element.
 #pragma once
 
 #include <vector>

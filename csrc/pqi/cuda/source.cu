@@ -19,6 +19,13 @@ struct Store {
   }
 };
 
+// Elements lie one behind the other in memory for 16-byte loads, wherever these outer dimensions lead.
+bool is_aligned(const Piece& piece, const View& outer) {
+  bool aligned = piece.contiguous && reinterpret_cast<uintptr_t>(piece.data) % 16 == 0;
+  for (int i = 0; i < outer.ndim; ++i) aligned &= outer.strides[i] % 16 == 0;
+  return aligned;
+}
+
 uint32_t push_dims(const View& view, std::vector<uint64_t>& table) {
   const auto place = uint32_t(table.size());
   for (int i = 0; i < view.ndim; ++i) {
@@ -75,9 +82,11 @@ Groups::Groups(const Queue& queue, const std::vector<View>& arrays, const std::v
     pieces.push_back(piece);
   }
   source_.count = 1;
+  View all;  // what tells groups apart
   if (axes != nullptr) {
     const View outer = arrays[0].dimensions(kept), coalesced = outer.coalesced();
     source_.count = outer.size();
+    all = coalesced;
     source_.outer_ndim = uint32_t(coalesced.ndim);
     source_.outer_dims = push_dims(coalesced, table);
     if (!masks.empty()) {
@@ -91,6 +100,8 @@ Groups::Groups(const Queue& queue, const std::vector<View>& arrays, const std::v
   source_.as_float = types.fits_float;
   source_.homogeneous = types.homogeneous;
   source_.masked = !masks.empty();
+  const DType travels = source_.as_float ? DType::f32 : DType::f64;
+  plain_ = masks.empty() && pieces.size() == 1 && DType(pieces[0].dtype) == travels && is_aligned(pieces[0], all);
   if (!pieces.empty()) std::memcpy(table.data(), pieces.data(), pieces.size() * sizeof(Piece));
   if (table.size() <= Source::words_at_hand) {
     std::copy(table.begin(), table.end(), source_.table);

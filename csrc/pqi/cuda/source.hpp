@@ -61,9 +61,12 @@ class Groups {
   const Source& source() const { return source_; }
   uint64_t count() const { return source_.count; }
   uint64_t size() const { return source_.size; }
+  // Each group is one piece of unmasked memory that holds its elements as they travel, aligned for 16-byte loads.
+  bool plain() const { return plain_; }
 
  private:
   Source source_{};
+  bool plain_ = false;
   std::unique_ptr<Scratch<uint64_t>> far_;
 };
 
@@ -197,12 +200,16 @@ class Cursor {
     return const_cast<char*>(piece_->data + data_offset_ + offset);
   }
 
-  // Where [i, i + n) lies as it is, aligned for 16-byte loads and unmasked; else null.
+  // Where the elements [i, i + n) lie one behind the other as this type, masked out or not; else null.
+  PQI_DEVICE char* together(DType as, uint64_t i, uint64_t n) {
+    seek(i);
+    return dtype() == as && piece_->contiguous && i + n <= end_ ? address(i) : nullptr;
+  }
+
+  // The same where they are all live, and aligned for 16-byte loads.
   PQI_DEVICE const char* direct(DType as, uint64_t i, uint64_t n) {
     if (source_.masked || n == 0) return nullptr;
-    seek(i);
-    if (dtype() != as || !piece_->contiguous || i + n > end_) return nullptr;
-    const char* const at = address(i);
+    const char* const at = together(as, i, n);
     return reinterpret_cast<uintptr_t>(at) % 16 == 0 ? at : nullptr;
   }
 

@@ -1,4 +1,4 @@
-#include "sum_blocks.hpp"
+#include "sum_all.hpp"
 
 namespace pqi::cuda {
 

@@ -1,20 +1,16 @@
 #include "summary.hpp"
 
+#include "each.hpp"
 #include "key_type.hpp"
 
 namespace pqi::cuda {
 namespace {
 
 struct Store {
-  static constexpr int threads = 256;
-
-  uint64_t n, value;
+  uint64_t value;
   uint64_t* to;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t i = block.index() * threads + uint64_t(block.thread());
-    if (i < n) to[i] = value;
-  }
+  PQI_DEVICE void operator()(uint64_t i) const { to[i] = value; }
 };
 
 // A warp counts a stretch of a group; stretches add up.
@@ -61,16 +57,12 @@ struct Count {
 };
 
 struct Value {
-  static constexpr int threads = 256;
-
   DType dtype;
-  uint64_t n;
   const uint64_t *largest, *live;
   double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t g = block.index() * threads + uint64_t(block.thread());
-    if (g < n) out[g] = live[g] > 0 ? key_value(dtype, largest[g]) : __builtin_nan("");
+  PQI_DEVICE void operator()(uint64_t g) const {
+    out[g] = live[g] > 0 ? key_value(dtype, largest[g]) : __builtin_nan("");
   }
 };
 
@@ -84,10 +76,7 @@ uint64_t blocks_for(const Groups& groups) {
 }  // namespace
 
 void count_live(const Queue& queue, const Groups& groups, uint64_t* live) {
-  if (!groups.source().masked || groups.size() == 0) {
-    queue.launch((groups.count() + Store::threads - 1) / Store::threads, Store{groups.count(), groups.size(), live});
-    return;
-  }
+  if (!groups.source().masked || groups.size() == 0) return for_each(queue, groups.count(), Store{groups.size(), live});
   queue.fill(live, 0, groups.count() * sizeof(uint64_t));
   using Program = Count<uint16_t, false>;
   queue.launch(blocks_for<Program>(groups), Program{groups.source(), nullptr, nullptr, live});
@@ -103,8 +92,7 @@ void extent(const Queue& queue, const Groups& groups, double* largest, uint64_t*
       using Program = Count<decltype(key), true>;
       queue.launch(blocks_for<Program>(groups), Program{groups.source(), top.get(), zeros, live});
     });
-  queue.launch((groups.count() + Value::threads - 1) / Value::threads,
-               Value{groups.source().dtype, groups.count(), top.get(), live, largest});
+  for_each(queue, groups.count(), Value{groups.source().dtype, top.get(), live, largest});
 }
 
 }  // namespace pqi::cuda
