@@ -6,62 +6,43 @@
 #include <algorithm>
 
 #include "../radix_select.hpp"
-#include "candidates.hpp"
+#include "each.hpp"
 #include "key_type.hpp"
 #include "select_rows.hpp"
 #include "summary.hpp"
+#include "ties.hpp"
 
 namespace pqi::cuda {
 namespace {
 
-struct Prepare {
-  static constexpr int threads = 128;
+constexpr uint64_t batch_bytes = uint64_t(1) << 30;  // of scratch memory, unless one group needs more
 
-  uint64_t groups;
+struct Prepare {
   Wanted wanted;
   const uint64_t* live;
   SelectState* states;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t g = block.index() * threads + uint64_t(block.thread());
-    if (g >= groups) return;
+  PQI_DEVICE void operator()(uint64_t g) const {
     const uint64_t k = wanted.each != nullptr ? wanted.each[g] : wanted.all;
     states[g].prefix = 0;
     states[g].remaining = k < live[g] ? k : live[g];
   }
 };
 
-// counts[group][digit] of the candidates whose upper digits are those found.
-template <class K>
-struct CountDigits {
-  static constexpr int threads = 256;
-
-  Candidates<K> candidates;
+struct Thresholds {
+  DType dtype;
   const SelectState* states;
-  Digit digit;
-  uint64_t* counts;
+  double* out;
 
-  PQI_DEVICE void operator()(Block& block) const {
-    uint32_t* const mine = block.shared<uint32_t>();
-    const int digits = 1 << digit.bits;
-    for (int i = block.thread(); i < digits; i += threads) mine[i] = 0;
-    block.sync();
-    const uint64_t group = block.index() / candidates.parts;
-    const SelectState state = states[group];
-    if (state.remaining > 0)
-      candidates.for_each(block, [&](uint64_t, K key) {
-        if (digit.first() || digit.above(key) == state.prefix) block.add(mine + digit.of(key), 1u);
-      });
-    block.sync();
-    for (int i = block.thread(); i < digits; i += threads)
-      if (mine[i] != 0) block.add(counts + group * most_digits + uint64_t(i), uint64_t(mine[i]));
+  PQI_DEVICE void operator()(uint64_t g) const {
+    out[g] = states[g].remaining > 0 ? key_value(dtype, states[g].prefix) : __builtin_nan("");
   }
 };
 
 // Takes a digit of each group's threshold and clears the counts for the next one.
 struct Descend {
   static constexpr int threads = 256;
-  static constexpr int fine_bits = 3, fine = 1 << fine_bits;
+  static constexpr int fine_bits = 4, fine = 1 << fine_bits;
 
   Digit digit;
   uint64_t* counts;
@@ -89,134 +70,108 @@ struct Descend {
   }
 };
 
-struct Thresholds {
-  static constexpr int threads = 128;
-
-  DType dtype;
-  uint64_t groups;
-  const SelectState* states;
-  double* out;
-
-  PQI_DEVICE void operator()(Block& block) const {
-    const uint64_t g = block.index() * threads + uint64_t(block.thread());
-    if (g < groups) out[g] = states[g].remaining > 0 ? key_value(dtype, states[g].prefix) : __builtin_nan("");
-  }
-};
-
-// How the groups of a call are selected from, for all of its launches.
+// Scratch memory for a batch of groups, and the launches that select from them.
 template <class K>
 class Selector {
  public:
-  Selector(const Queue& queue, const Groups& groups, const Wanted& k)
+  Selector(const Queue& queue, const Groups& groups)
       : queue_(queue),
         groups_(groups),
         capacity_(groups.size() / 8 + 1024),
-        keys_(queue, groups.count() * capacity_),
-        places_(queue, groups.count() * capacity_),
-        found_(queue, groups.count()),
+        tiles_((groups.size() + tie_tile - 1) / tie_tile),
+        batch_(std::clamp(batch_bytes / bytes_of_group(), uint64_t(1), groups.count())),
+        keys_(queue, batch_ * capacity_),
+        places_(queue, batch_ * capacity_),
+        found_(queue, batch_),
         states_(queue, groups.count()),
-        counts_(queue, groups.count() * most_digits),
-        all_{groups.source(), parts(), 0, keys_.get(), places_.get(), found_.get()} {
-    const Scratch<uint64_t> live(queue, groups.count());
-    count_live(queue, groups, live.get());
-    launch_each(groups.count(), Prepare{groups.count(), k, live.get(), states_.get()});
-    counts_.fill(0);
-    found_.fill(0);
-  }
+        counts_(queue, batch_ * most_digits) {}
 
-  void thresholds(double* out) {
-    find(nullptr);
-    launch_each(groups_.count(), Thresholds{groups_.source().dtype, groups_.count(), states_.get(), out});
-  }
-
-  void mask(const Groups& masks) {
-    find(&masks);
-    const uint64_t tiles = (groups_.size() + tie_tile - 1) / tie_tile;
-    const Scratch<uint64_t> ties(queue_, groups_.count() * (tiles + 1));
-    ties.fill(0);
-    const Candidates<K> rest = collected();
-    queue_.launch(blocks(), CountTies<K>{rest, states_.get(), tiles + 1, ties.get()});
-    queue_.launch(groups_.count(), ScanTies{tiles + 1, ties.get()}, ScanTies::shared_bytes);
-    queue_.launch(blocks(), Decide<K>{rest, masks.source(), states_.get(), tiles + 1, ties.get()});
-    queue_.launch(groups_.count(), CutTile<K>{groups_.source(), masks.source(), states_.get(), tiles + 1, ties.get()},
-                  CutTile<K>::shared_bytes);
+  // The masks or the thresholds or both, where not null.
+  void select(const Wanted& k, const Groups* masks, double* out) const {
+    const Scratch<uint64_t> live(queue_, groups_.count());
+    count_live(queue_, groups_, live.get());
+    for_each(queue_, groups_.count(), Prepare{k, live.get(), states_.get()});
+    const Scratch<uint32_t> ties(queue_, masks != nullptr ? batch_ * tiles_ : 0);
+    const Scratch<Cut> cuts(queue_, masks != nullptr ? batch_ : 0);
+    for (uint64_t first = 0; first < groups_.count(); first += batch_) {
+      const uint64_t count = std::min(batch_, groups_.count() - first);
+      const Candidates<K> rest = find(first, count, masks);
+      if (masks != nullptr) cut(rest, count, masks->source(), ties, cuts.get());
+    }
+    if (out != nullptr) for_each(queue_, groups_.count(), Thresholds{groups_.source().dtype, states_.get(), out});
   }
 
  private:
-  uint64_t parts() const {
-    constexpr uint64_t elements = 16384;
-    const uint64_t busy = 8 * uint64_t(queue_.processors()), tiles = (groups_.size() + elements - 1) / elements;
-    return std::clamp(busy / groups_.count(), uint64_t(1), tiles);
-  }
-  uint64_t blocks() const { return groups_.count() * all_.parts; }
-
-  Candidates<K> collected() const {
-    Candidates<K> rest = all_;
-    rest.capacity = capacity_;
-    return rest;
+  uint64_t bytes_of_group() const {
+    return capacity_ * (sizeof(K) + sizeof(uint64_t)) + most_digits * sizeof(uint64_t) + tiles_ * sizeof(uint32_t);
   }
 
-  template <class Program>
-  void launch_each(uint64_t n, const Program& program) const {
-    queue_.launch((n + Program::threads - 1) / Program::threads, program);
-  }
-
-  void take(const Candidates<K>& from, Digit digit) const {
-    queue_.launch(blocks(), CountDigits<K>{from, states_.get(), digit, counts_.get()}, sizeof(uint32_t) << digit.bits);
-    queue_.launch(groups_.count(), Descend{digit, counts_.get(), states_.get()},
+  void take(const Candidates<K>& from, uint64_t count, Digit digit) const {
+    queue_.launch(count * from.parts, CountDigits<K>{from, digit, counts_.get()}, sizeof(uint32_t) << digit.bits);
+    queue_.launch(count, Descend{digit, counts_.get(), from.states},
                   sizeof(uint64_t) << (digit.bits - Descend::fine_bits));
   }
 
   // Finds all digits; what the first one decides is written where there is a mask.
-  void find(const Groups* masks) const {
-    constexpr int key_bits = int(sizeof(K)) * 8;
-    Digit digit = Digit::top(key_bits);
-    take(all_, digit);
-    const Source none{};
-    queue_.launch(
-        blocks(),
-        Split<K>{collected(), masks != nullptr ? masks->source() : none, masks != nullptr, digit, states_.get()},
-        Split<K>::shared_bytes);
+  Candidates<K> find(uint64_t first, uint64_t count, const Groups* masks) const {
+    constexpr uint64_t elements = 16384;  // of a block, at least
+    const uint64_t busy = 8 * uint64_t(queue_.processors()), pieces = (groups_.size() + elements - 1) / elements;
+    const uint64_t parts = std::clamp(busy / count, uint64_t(1), pieces);
+    Candidates<K> from{groups_.source(),      first,       parts,         0,
+                       states_.get() + first, keys_.get(), places_.get(), found_.get()};
+    counts_.fill(0);
+    found_.fill(0);
+    Digit digit = Digit::top(int(sizeof(K)) * 8);
+    take(from, count, digit);
+    from.capacity = capacity_;
+    queue_.launch(count * parts, Split<K>{from, masks != nullptr ? masks->source() : Source{}, masks != nullptr, digit},
+                  Split<K>::shared_bytes);
     while (digit.shift > 0) {
       digit = digit.next();
-      take(collected(), digit);
+      take(from, count, digit);
     }
+    return from;
+  }
+
+  // Writes the masks of the candidates.
+  void cut(const Candidates<K>& rest, uint64_t count, const Source& masks, const Scratch<uint32_t>& ties,
+           Cut* cuts) const {
+    ties.fill(0);
+    queue_.launch(count * rest.parts, CountTies<K>{rest, tiles_, ties.get()});
+    queue_.launch(count, FindCut{rest.states, tiles_, ties.get(), cuts}, FindCut::shared_bytes);
+    queue_.launch(count * rest.parts, Decide<K>{rest, masks, cuts});
+    queue_.launch(count, CutTile<K>{groups_.source(), masks, rest.first, rest.states, cuts}, CutTile<K>::shared_bytes);
   }
 
   const Queue& queue_;
   const Groups& groups_;
-  const uint64_t capacity_;
+  const uint64_t capacity_, tiles_, batch_;
   const Scratch<K> keys_;
   const Scratch<uint64_t> places_, found_;
   const Scratch<SelectState> states_;
   const Scratch<uint64_t> counts_;
-  const Candidates<K> all_;
 };
 
-}  // namespace
-
-void topk_mask(const Queue& queue, const Groups& groups, const Wanted& k, const Groups& masks) {
-  if (groups.size() == 0 || groups.count() == 0) return;
-  with_key_type(groups.source().dtype, [&](auto key) {
-    using K = decltype(key);
-    if (groups.size() <= SelectRows<K>::widest) {
-      SelectRows<K>::launch(queue, groups, k.each, k.all, &masks, nullptr);
-    } else {
-      Selector<K>(queue, groups, k).mask(masks);
-    }
-  });
-}
-
-void topk_threshold(const Queue& queue, const Groups& groups, const Wanted& k, double* out) {
+void select(const Queue& queue, const Groups& groups, const Wanted& k, const Groups* masks, double* out) {
   if (groups.count() == 0) return;
   with_key_type(groups.source().dtype, [&](auto key) {
     using K = decltype(key);
     if (groups.size() <= SelectRows<K>::widest) {
-      SelectRows<K>::launch(queue, groups, k.each, k.all, nullptr, out);
+      SelectRows<K>::launch(queue, groups, k.each, k.all, masks, out);
     } else {
-      Selector<K>(queue, groups, k).thresholds(out);
+      Selector<K>(queue, groups).select(k, masks, out);
     }
   });
+}
+
+}  // namespace
+
+void topk_mask(const Queue& queue, const Groups& groups, const Wanted& k, const Groups& masks) {
+  if (groups.size() > 0) select(queue, groups, k, &masks, nullptr);
+}
+
+void topk_threshold(const Queue& queue, const Groups& groups, const Wanted& k, double* out) {
+  select(queue, groups, k, nullptr, out);
 }
 
 }  // namespace pqi::cuda
