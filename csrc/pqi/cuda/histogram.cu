@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "key_reader.hpp"
+
 namespace pqi::cuda {
 namespace {
 
@@ -20,14 +22,15 @@ uint64_t codes_of(DType t) {
 }
 
 // Counts the codes [part·codes, (part + 1)·codes) in shared memory; as many parts as it takes for them to fit, each a
-// read of its own. A run of equal codes is one addition, so constant data is no slower.
+// read of its own.
 struct CountCodes {
   static constexpr int threads = 1024;
-  static constexpr uint64_t tile = 16384;
+  static constexpr int at_once = KeyReader<uint16_t>::at_once;
+  static constexpr uint64_t tile = threads * at_once;
   static constexpr uint64_t most_elements = uint64_t(1) << 31;  // of a block: its counters have 32 bits
 
   Source source;
-  uint64_t group, codes, parts, share;  // `share` elements to a block
+  uint64_t group, codes, parts, share;  // `share` elements to a block, in whole tiles
   uint64_t* counts;
 
   PQI_DEVICE void operator()(Block& block) const {
@@ -36,100 +39,119 @@ struct CountCodes {
     block.sync();
     const uint64_t base = block.index() % parts * codes, begin = block.index() / parts * share;
     const uint64_t end = source.size - begin < share ? source.size : begin + share;
-    Cursor cursor(source, group);
-    Run run;
-    constexpr uint64_t at_once = 8;
-    for (uint64_t i = begin + uint64_t(block.thread()) * at_once; i < end; i += threads * at_once) {
-      const uint64_t n = end - i < at_once ? end - i : at_once;
-      const char* const direct = n == at_once ? cursor.direct(source.dtype, i, n) : nullptr;
-      if (direct != nullptr && item_size(source.dtype) == 2) {
-        add_words(block, direct, mine, base, run);
-      } else {
-        for (uint64_t j = i; j < i + n; ++j)
-          if (cursor.live(j)) add(block, cursor.bits<uint16_t>(j), mine, base, run);
-      }
+    KeyReader<uint16_t> reader(source, group);
+    Tally tally(mine, uint32_t(codes));
+    for (uint64_t i = begin + uint64_t(block.thread() * at_once); i < end; i += tile) {
+      uint16_t keys[at_once];
+      const uint32_t live = reader.read(i, keys);
+      PQI_UNROLL for (int j = 0; j < at_once; ++j) if (live >> j & 1)
+          tally.add(block, uint32_t(keys[j]) - uint32_t(base));
     }
-    flush(block, mine, run);
+    tally.flush(block);
     block.sync();
     for (uint64_t i = uint64_t(block.thread()); i < codes; i += threads)
       if (mine[i] != 0) block.add(counts + base + i, uint64_t(mine[i]));
   }
-
- private:
-  struct Run {
-    uint64_t code = ~uint64_t(0);
-    uint32_t length = 0;
-  };
-
-  PQI_DEVICE void add_words(Block& block, const char* at, uint32_t* mine, uint64_t base, Run& run) const {
-    struct alignas(16) Eight {
-      uint16_t x[8];
-    };
-    const Eight eight = *reinterpret_cast<const Eight*>(at);
-    const bool integer = is_signed_integer(source.dtype);
-    PQI_UNROLL for (int j = 0; j < 8; ++j) {
-      const uint16_t bits = integer ? unsigned_magnitude<uint16_t>(int16_t(eight.x[j])) : eight.x[j];
-      add(block, bits, mine, base, run);
-    }
-  }
-
-  PQI_DEVICE void add(Block& block, uint16_t bits, uint32_t* mine, uint64_t base, Run& run) const {
-    const uint64_t code = key_rule<uint16_t>(source.dtype)(bits) - base;
-    if (code == run.code) {
-      ++run.length;
-      return;
-    }
-    flush(block, mine, run);
-    run.code = code;
-    run.length = 1;
-  }
-
-  PQI_DEVICE void flush(Block& block, uint32_t* mine, const Run& run) const {
-    if (run.length > 0 && run.code < codes) block.add(mine + run.code, run.length);
-  }
 };
 
-// One block an exponent: a thread sums each run of codes, one merges the runs.
-struct SumCodes {
-  static constexpr int threads = int(histogram_codes / histogram_run);
+// range[0] and range[1]: the least and the greatest code that occurs, zero aside; the greatest is zero where none does.
+struct FindRange {
+  static constexpr int threads = 1024, warps = threads / warp_size;
+  static constexpr size_t shared_bytes = 2 * warps * sizeof(uint64_t);
 
-  DType dtype;
   const uint64_t* counts;
-  double r;
-  PowerSum* sum;
+  uint64_t* range;
 
   PQI_DEVICE void operator()(Block& block) const {
-    uint64_t* const bounds = block.shared<uint64_t>();  // least and greatest code that occurs, zero aside
-    auto* const runs = block.shared<DoubleDouble>(2 * sizeof(uint64_t));
-    if (block.thread() == 0) {
-      bounds[0] = histogram_codes;
-      bounds[1] = 0;
+    uint64_t* const found = block.shared<uint64_t>();
+    uint64_t low = histogram_codes, high = 0;
+    for (uint64_t code = uint64_t(block.thread()); code < histogram_codes; code += threads)
+      if (code != 0 && counts[code] != 0) extend(low, high, code, code);
+    for (int mask = warp_size / 2; mask > 0; mask /= 2) {
+      const uint64_t other_low = block.shuffle_xor(low, mask), other_high = block.shuffle_xor(high, mask);
+      extend(low, high, other_low, other_high);
     }
-    block.sync();
-    const uint64_t first = uint64_t(block.thread()) * histogram_run;
-    for (uint64_t code = first; code < first + histogram_run; ++code) {
-      if (code == 0 || counts[code] == 0) continue;
-      block.min(bounds, code);
-      block.max(bounds + 1, code);
-    }
-    block.sync();
-    PowerSum result;
-    if (bounds[1] > 0) {
-      const int scale = histogram_scale(key_value(dtype, bounds[0]), key_value(dtype, bounds[1]), r);
-      const double unit = exact_power_of_two(-scale);
-      DoubleDouble mine;
-      for (uint64_t code = first; code < first + histogram_run; ++code) {
-        if (code == 0 || counts[code] == 0) continue;
-        mine.add(exact_product(histogram_power(key_value(dtype, code) * unit, r), double(counts[code])));
-      }
-      runs[block.thread()] = mine;
-      result.scale = scale;
+    if (block.lane() == 0) {
+      found[2 * block.warp()] = low;
+      found[2 * block.warp() + 1] = high;
     }
     block.sync();
     if (block.thread() != 0) return;
-    if (bounds[1] > 0)
-      for (int i = 0; i < threads; ++i) result.total.add(runs[i]);
-    *sum = result;
+    for (int w = 1; w < warps; ++w) extend(low, high, found[2 * w], found[2 * w + 1]);
+    range[0] = low;
+    range[1] = high;
+  }
+
+ private:
+  PQI_DEVICE static void extend(uint64_t& low, uint64_t& high, uint64_t a, uint64_t b) {
+    low = a < low ? a : low;
+    high = high < b ? b : high;
+  }
+};
+
+constexpr int exponents_at_once = 64;
+constexpr uint64_t runs = histogram_codes / histogram_run;
+
+// What the sums of one group's codes are made of.
+struct CodeSums {
+  DType dtype;
+  const uint64_t *counts, *range;
+  DoubleDouble* of_runs;  // [exponent][run]
+  double r[exponents_at_once];
+
+  PQI_DEVICE int scale(double exponent) const {
+    return histogram_scale(key_value(dtype, range[0]), key_value(dtype, range[1]), exponent);
+  }
+};
+
+// Sums runs of codes, a warp each: it takes powers of 32 codes at a time, which its first lane adds in order.
+struct SumRuns {
+  static constexpr int threads = 256, warps = threads / warp_size;
+  static constexpr size_t shared_bytes = threads * sizeof(DoubleDouble);
+
+  CodeSums sums;
+
+  PQI_DEVICE void operator()(Block& block) const {
+    const uint64_t place = block.index() * warps + uint64_t(block.warp()), first = place % runs * histogram_run;
+    const double r = sums.r[place / runs];
+    auto* const products = block.shared<DoubleDouble>() + block.warp() * warp_size;
+    DoubleDouble sum;
+    if (sums.range[1] > 0) {
+      const double unit = exact_power_of_two(-sums.scale(r));
+      for (uint64_t begin = first; begin < first + histogram_run; begin += warp_size) {
+        const uint64_t code = begin + uint64_t(block.lane()), n = code == 0 ? 0 : sums.counts[code];
+        if (n != 0)
+          products[block.lane()] = exact_product(histogram_power(key_value(sums.dtype, code) * unit, r), double(n));
+        const uint32_t who = block.ballot(n != 0);
+        block.sync_lanes();
+        for (int i = 0; block.lane() == 0 && i < warp_size; ++i)
+          if (who >> i & 1) sum.add(products[i]);
+        block.sync_lanes();
+      }
+    }
+    if (block.lane() == 0) sums.of_runs[place] = sum;
+  }
+};
+
+// Merges the runs of an exponent, a block each.
+struct MergeRuns {
+  static constexpr int threads = int(runs);
+  static constexpr size_t shared_bytes = runs * sizeof(DoubleDouble);
+
+  CodeSums sums;
+  PowerSum* out;
+
+  PQI_DEVICE void operator()(Block& block) const {
+    auto* const fetched = block.shared<DoubleDouble>();
+    fetched[block.thread()] = sums.of_runs[block.index() * runs + uint64_t(block.thread())];
+    block.sync();
+    if (block.thread() != 0) return;
+    PowerSum result;
+    if (sums.range[1] > 0) {
+      result.scale = sums.scale(sums.r[block.index()]);
+      for (uint64_t i = 0; i < runs; ++i) result.total.add(fetched[i]);
+    }
+    out[block.index()] = result;
   }
 };
 
@@ -148,14 +170,20 @@ void count_codes(const Queue& queue, const Groups& groups, uint64_t group, uint6
   queue.launch(used * parts, CountCodes{groups.source(), group, codes, parts, share, counts}, codes * sizeof(uint32_t));
 }
 
-void sum_histograms(const Queue& queue, const Groups& groups, const std::vector<double>& exponents, PowerSum* sums) {
-  const Scratch<uint64_t> counts(queue, histogram_codes);
-  constexpr size_t shared = 2 * sizeof(uint64_t) + SumCodes::threads * sizeof(DoubleDouble);
+void sum_histograms(const Queue& queue, const Groups& groups, const std::vector<double>& exponents, PowerSum* out) {
+  const Scratch<uint64_t> counts(queue, histogram_codes), range(queue, 2);
+  const size_t most = std::min(exponents.size(), size_t(exponents_at_once));
+  const Scratch<DoubleDouble> of_runs(queue, most * runs);
+  CodeSums sums{groups.source().dtype, counts.get(), range.get(), of_runs.get(), {}};
   for (uint64_t group = 0; group < groups.count(); ++group) {
     count_codes(queue, groups, group, counts.get());
-    for (size_t e = 0; e < exponents.size(); ++e)
-      queue.launch(1, SumCodes{groups.source().dtype, counts.get(), exponents[e], sums + group * exponents.size() + e},
-                   shared);
+    queue.launch(1, FindRange{counts.get(), range.get()}, FindRange::shared_bytes);
+    for (size_t first = 0; first < exponents.size(); first += most) {
+      const size_t n = std::min(most, exponents.size() - first);
+      std::copy_n(exponents.begin() + std::ptrdiff_t(first), n, sums.r);
+      queue.launch(n * runs / SumRuns::warps, SumRuns{sums}, SumRuns::shared_bytes);
+      queue.launch(n, MergeRuns{sums, out + group * exponents.size() + first}, MergeRuns::shared_bytes);
+    }
   }
 }
 
