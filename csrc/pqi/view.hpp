@@ -96,11 +96,11 @@ struct View {
   // Byte offset of the element with this flat index.
   PQI_HD int64_t offset(size_t flat) const {
     int64_t bytes = 0;
-    for (int i = ndim - 1; i >= 0; --i) {
+    for (int i = ndim - 1; i > 0; --i) {
       bytes += int64_t(flat % size_t(shape[i])) * strides[i];
       flat /= size_t(shape[i]);
     }
-    return bytes;
+    return ndim > 0 ? bytes + int64_t(flat) * strides[0] : bytes;
   }
 };
 

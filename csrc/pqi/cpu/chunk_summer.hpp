@@ -18,6 +18,8 @@ struct Plan {
   std::vector<double> general_values;  // their values
   std::vector<size_t> wide;            // places of exponents that float32 elements must be widened for
 
+  bool has_general() const { return !general.empty() || !wide.empty(); }
+
   explicit Plan(const std::vector<double>& r, bool as_float) : exponents(r) {
     for (size_t e = 0; e < r.size(); ++e) {
       const PowerKind kind = power_kind(r[e]);
@@ -33,21 +35,52 @@ struct Plan {
   }
 };
 
+// Calls f(place, PowerKind) for the exponents ½, 1 and 2.
+template <class F>
+void for_each_special(const Plan& plan, F f) {
+  for (size_t e = 0; e < plan.exponents.size(); ++e)
+    if (const PowerKind kind = power_kind(plan.exponents[e]); kind != PowerKind::general) f(e, int(kind));
+}
+
 // The pivot: the first finite non-zero magnitude.
-template <class T>
-std::optional<int> binade_of_first(const T* x, size_t n) {
+template <class T, class Number>
+std::optional<int> binade_of_first(const T* x, size_t n, Number number) {
   for (size_t i = 0; i < n; ++i)
-    if (x[i] != T(0) && x[i] - x[i] == T(0)) return binade(std::fabs(double(x[i])));
+    if (const auto value = number(x[i]); value != 0 && value - value == 0) return binade(std::fabs(double(value)));
   return std::nullopt;
 }
 
+inline std::optional<int> binade_of_first(const double* x, size_t n) {
+  return binade_of_first(x, n, [](double number) { return number; });
+}
+
+inline std::optional<int> binade_of_first(FloatChunk chunk, size_t n) {
+  switch (chunk.dtype) {
+    case DType::f16:
+      return binade_of_first(static_cast<const uint16_t*>(chunk.data), n,
+                             [](uint16_t bits) { return half_to_float(bits); });
+    case DType::bf16:
+      return binade_of_first(static_cast<const uint16_t*>(chunk.data), n,
+                             [](uint16_t bits) { return bfloat_to_float(bits); });
+    default:
+      return binade_of_first(static_cast<const float*>(chunk.data), n, [](float number) { return number; });
+  }
+}
+
+// Elements in the form that a ChunkSummer takes.
 template <class T>
-int pivot_binade(Reader& reader, size_t size) {
+auto read_chunk(Reader& reader, size_t begin, size_t n) {
+  if constexpr (std::is_same_v<T, float>) return reader.read_floats(begin, n);
+  if constexpr (std::is_same_v<T, double>) return reader.read<double>(begin, n);
+}
+
+template <class T>
+std::optional<int> pivot_binade(Reader& reader, size_t size) {
   for (size_t begin = 0; begin < size; begin += chunk_size) {
     const size_t n = std::min(chunk_size, size - begin);
-    if (const auto found = binade_of_first(reader.read<T>(begin, n), n)) return *found;
+    if (const auto found = binade_of_first(read_chunk<T>(reader, begin, n), n)) return found;
   }
-  return 0;
+  return std::nullopt;
 }
 
 // Adds one chunk's sums to the group's or block's.
@@ -56,8 +89,16 @@ class ChunkSummer {
   ChunkSummer(const Kernels& kernels, const Plan& plan)
       : kernels_(kernels), plan_(plan), scratch_(plan.exponents.size()) {}
 
-  void add(const float* x, size_t n, int pivot, PowerSum* sums) {
-    if (plan_.special != 0) special_float(x, n, pivot, sums);
+  void add(FloatChunk chunk, size_t n, int pivot, PowerSum* sums) {
+    if (plan_.special != 0) special_float(chunk, n, pivot, sums);
+    if (plan_.has_general()) add_general(chunk, n, pivot, sums);
+  }
+
+  void add(const float* x, size_t n, int pivot, PowerSum* sums) { add(FloatChunk{x, DType::f32}, n, pivot, sums); }
+
+  // The sums of other exponents than ½, 1, 2.
+  void add_general(FloatChunk chunk, size_t n, int pivot, PowerSum* sums) {
+    const float* const x = as_floats(chunk, n);
     bool widened = false;
     if (!plan_.general.empty()) {
       const auto& r = plan_.general_values;
@@ -80,7 +121,8 @@ class ChunkSummer {
       const int scale = scale_of(0.0, chunk_scale(largest, pivot, 2.0));
       double out[3];
       kernels_.special_double(plan_.special, x, n, exact_power_of_two(-scale), out);
-      merge_special(out, scale, sums);
+      for_each_special(plan_,
+                       [&](size_t e, int kind) { sums[e].merge({{out[kind], 0.0}, scale}, plan_.exponents[e]); });
     }
     for (size_t e : plan_.general) general_double(x, n, pivot, e, sums);
   }
@@ -91,30 +133,31 @@ class ChunkSummer {
     return bits == 0 ? 0 : binade(bits_as<double>(bits));
   }
 
-  void special_float(const float* x, size_t n, int pivot, PowerSum* sums) {
-    double out[3] = {};
-    int scale = scale_of(0.0f, pivot);
-    kernels_.special_float(plan_.special, x, n, float(exact_power_of_two(-scale)), out);
-    if (!float_sums_hold(out)) {
-      float largest = 0.0f;
-      for (size_t i = 0; i < n; ++i) largest = std::max(largest, std::fabs(x[i]));
-      scale = scale_of(0.0f, binade(double(largest)));
-      kernels_.special_float(plan_.special, x, n, float(exact_power_of_two(-scale)), out);
-    }
-    merge_special(out, scale, sums);
-  }
-
-  void merge_special(const double out[3], int scale, PowerSum* sums) const {
-    for (size_t e = 0; e < plan_.exponents.size(); ++e) {
-      const PowerKind kind = power_kind(plan_.exponents[e]);
-      if (kind != PowerKind::general) sums[e].merge({{out[int(kind)], 0.0}, scale}, plan_.exponents[e]);
-    }
+  void special_float(FloatChunk chunk, size_t n, int pivot, PowerSum* sums) {
+    RowTile tile;
+    tile.dtype = chunk.dtype;
+    tile.count = 1;
+    tile.row[0] = chunk.data;
+    tile.size[0] = n;
+    tile.pivot[0] = pivot;
+    LaneSums lane[3];
+    kernels_.special_rows(plan_.special, tile, lane);
+    for_each_special(plan_, [&](size_t e, int kind) {
+      sums[e].merge({{lane[kind].value[0], 0.0}, lane[kind].scale[0]}, plan_.exponents[e]);
+    });
   }
 
   void general_double(const double* x, size_t n, int pivot, size_t e, PowerSum* sums) const {
     const double r = plan_.exponents[e];
     const int scale = chunk_scale(largest_binade(x, n), pivot, r);
     sums[e].merge({{kernels_.general_double(x, n, r, double(scale)), 0.0}, scale}, r);
+  }
+
+  const float* as_floats(FloatChunk chunk, size_t n) {
+    if (chunk.dtype == DType::f32) return static_cast<const float*>(chunk.data);
+    floats_.resize(chunk_size);
+    kernels_.to_float(chunk.dtype, chunk.data, n, floats_.data());
+    return floats_.data();
   }
 
   void widen(const float* x, size_t n, bool& done) {
@@ -127,6 +170,7 @@ class ChunkSummer {
   const Kernels& kernels_;
   const Plan& plan_;
   std::vector<double> scratch_;
+  Buffer<float> floats_;
   Buffer<double> wide_;
 };
 
@@ -135,7 +179,7 @@ template <class T>
 void sum_block(Reader& reader, ChunkSummer& summer, size_t begin, size_t end, int pivot, PowerSum* sums) {
   for (; begin < end; begin += chunk_size) {
     const size_t n = std::min(chunk_size, end - begin);
-    summer.add(reader.read<T>(begin, n), n, pivot, sums);
+    summer.add(read_chunk<T>(reader, begin, n), n, pivot, sums);
   }
 }
 

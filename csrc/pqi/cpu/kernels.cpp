@@ -5,7 +5,9 @@
 
 #include "kernels/convert.hpp"
 #include "kernels/keys.hpp"
+#include "kernels/lane_measures.hpp"
 #include "kernels/ranks.hpp"
+#include "kernels/special_sums.hpp"
 #include "kernels/sums.hpp"
 #include "kernels/vectors.hpp"
 
@@ -23,11 +25,15 @@ const Kernels PQI_KERNELS = {
     to_bits<uint16_t>,
     to_bits<uint32_t>,
     to_bits<uint64_t>,
-    special<float>,
-    special<double>,
+    special_rows,
+    special_double,
     general_float,
     general_double,
     powers,
+    means,
+    indices,
+    bounds,
+    highest_indices,
     largest_float,
     largest_double,
     extent<uint16_t>,

@@ -9,6 +9,29 @@ namespace pqi::cpu {
 // Which of the exponents ½, 1, 2 a fused pass sums; results stand in this order.
 enum SpecialPowers : unsigned { sum_half = 1, sum_one = 2, sum_two = 4 };
 
+// Up to `lanes` chunks of float32, float16 or bfloat16 elements, and the pivot's binade of each, or unknown_pivot: to
+// be found in the chunk.
+inline constexpr int unknown_pivot = 1 << 30;
+struct RowTile {
+  DType dtype;
+  size_t count;
+  const void* row[lanes];
+  size_t size[lanes];
+  int pivot[lanes];
+};
+
+// Σ|x|^r = value · 2^(r·scale) of up to `lanes` groups.
+struct LaneSums {
+  double value[lanes];
+  int64_t scale[lanes];
+};
+
+// How many of the lanes are groups, and the entries of each.
+struct LaneSizes {
+  size_t count;
+  double d[lanes];
+};
+
 // Ranked sums of `lanes` groups at once: Σ (2k − d − 1) w and Σ w in double-double, and the largest key of each.
 struct RankedLanes {
   double ranked_hi[lanes], ranked_lo[lanes], sum_hi[lanes], sum_lo[lanes];
@@ -32,8 +55,9 @@ struct Kernels {
   void (*to_bits32)(DType, const void*, size_t n, uint32_t*);
   void (*to_bits64)(DType, const void*, size_t n, uint64_t*);
 
-  // Chunk sums in the order of reduction.hpp, n ≤ chunk_size. `factor` is a power of two applied to every element.
-  void (*special_float)(unsigned which, const float*, size_t n, float factor, double out[3]);
+  // Chunk sums in the order of reduction.hpp, n ≤ chunk_size. Of floats: at the pivot's scale, or at that of the
+  // largest magnitude where float_sums_hold does not. `factor` is a power of two applied to every element.
+  void (*special_rows)(unsigned which, const RowTile&, LaneSums out[3]);
   void (*special_double)(unsigned which, const double*, size_t n, double factor, double out[3]);
   // out[e] = Σ|x|^r[e] · 2^(−r[e]·shift) for exponents up to widest_float_exponent; false, and no result, if an element
   // is infinite or NaN.
@@ -42,6 +66,14 @@ struct Kernels {
   double (*general_double)(const double*, size_t n, double r, double shift);
   // x[i] ← x[i]^r · 2^(−r·shift) for x ≥ 0.
   void (*powers)(double* x, size_t n, double r, double shift);
+
+  // Of every group what reduction.hpp makes of its sums: mean_of, index_of, retained_bound_of, highest_index.
+  void (*means)(const LaneSums&, const LaneSizes&, double r, double* out);
+  void (*indices)(const LaneSums& p_sums, const LaneSums& q_sums, const LaneSizes&, double p, double q,
+                  const double* highest, double* out);
+  void (*bounds)(const LaneSums& p_sums, const LaneSums& q_sums, const LaneSizes&, double p, double q, double eta,
+                 double* out);
+  void (*highest_indices)(const LaneSizes&, double p, double q, double* out);
 
   // The largest bits without their signs.
   uint32_t (*largest_float)(const uint32_t*, size_t n);

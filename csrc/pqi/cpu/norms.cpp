@@ -2,32 +2,14 @@
 
 #include <algorithm>
 
-#include "chunk_summer.hpp"
 #include "columns.hpp"
 #include "group_loop.hpp"
 #include "isa.hpp"
 #include "parallel.hpp"
+#include "row_summer.hpp"
 
 namespace pqi::cpu {
 namespace {
-
-// One group on one thread.
-template <class T>
-void sum_group(Reader& reader, ChunkSummer& summer, size_t size, const Plan& plan, PowerSum* sums) {
-  if (size <= chunk_size) {
-    const T* x = reader.read<T>(0, size);
-    return summer.add(x, size, binade_of_first(x, size).value_or(0), sums);
-  }
-  const int pivot = pivot_binade<T>(reader, size);
-  if (size <= block_size) return sum_block<T>(reader, summer, 0, size, pivot, sums);
-  const size_t exponents = plan.exponents.size();
-  std::vector<PowerSum> block(exponents);
-  for (size_t begin = 0; begin < size; begin += block_size) {
-    std::fill(block.begin(), block.end(), PowerSum{});
-    sum_block<T>(reader, summer, begin, std::min(begin + block_size, size), pivot, block.data());
-    for (size_t e = 0; e < exponents; ++e) sums[e].merge(block[e], plan.exponents[e]);
-  }
-}
 
 // One group on all threads: the same blocks, merged in the same order.
 template <class T>
@@ -41,7 +23,7 @@ void sum_large_group(const Groups& groups, size_t group, const Plan& plan, Power
     readers.emplace_back(groups, table).select(group);
     summers.emplace_back(table, plan);
   }
-  const int pivot = pivot_binade<T>(readers[0], size);
+  const int pivot = pivot_binade<T>(readers[0], size).value_or(0);
   std::vector<PowerSum> partial(blocks * exponents);
   parallel_for(blocks, threads, [&](size_t block, int thread) {
     const size_t begin = block * block_size;
@@ -52,29 +34,39 @@ void sum_large_group(const Groups& groups, size_t group, const Plan& plan, Power
     for (size_t e = 0; e < exponents; ++e) sums[e].merge(partial[block * exponents + e], plan.exponents[e]);
 }
 
-// Calls finish(group, d, its sums in the exponents' order) for every group, on the thread that has just summed it.
+// Calls finish(sizes, sums) for one group.
+template <class Finish>
+void finish_one(double d, const std::vector<PowerSum>& sums, Finish finish) {
+  std::vector<LaneSums> lane(sums.size());
+  for (size_t e = 0; e < sums.size(); ++e) put_lane(lane[e], 0, sums[e]);
+  finish(LaneSizes{1, {d}}, lane.data());
+}
+
+// Calls finish(first group, their sizes, their sums in the exponents' order) for tiles of neighbouring groups, on the
+// thread that has just summed them.
 template <class T, class Finish>
 void sum_all(const Groups& groups, const Plan& plan, Finish finish) {
   const Kernels& table = kernels();
   const size_t exponents = plan.exponents.size();
+  const auto finish_group = [&](size_t g, double d, const std::vector<PowerSum>& sums) {
+    finish_one(d, sums, [&](const LaneSizes& sizes, const LaneSums* lane) { finish(g, sizes, lane); });
+  };
   for_each_group(
       groups, table, [&](size_t size) { return uses_histogram(groups, size) || shares_blocks(groups, size); },
       [&](size_t g) {
         if (uses_histogram(groups, groups.size(g))) {
           const Histogram histogram = histogram_of(groups, g);
-          return finish(g, double(histogram.live()), power_sums(histogram, plan.exponents).data());
+          return finish_group(g, double(histogram.live()), power_sums(histogram, plan.exponents));
         }
         std::vector<PowerSum> sums(exponents);
         sum_large_group<T>(groups, g, plan, sums.data());
-        finish(g, double(count_live(groups, g)), sums.data());
+        finish_group(g, double(count_live(groups, g)), sums);
       },
       [&](size_t begin, size_t end, Reader& reader) {
-        ChunkSummer summer(table, plan);
-        std::vector<PowerSum> sums(exponents);
-        for (size_t g = begin; g < end; ++g) {
-          std::fill(sums.begin(), sums.end(), PowerSum{});
-          sum_group<T>(reader.select(g), summer, groups.size(g), plan, sums.data());
-          finish(g, double(reader.count_live(0, groups.size(g))), sums.data());
+        RowSummer<T> summer(groups, table, plan, reader);
+        for (; begin < end; begin += lanes) {
+          summer.sum(begin, std::min(end - begin, size_t(lanes)));
+          finish(begin, summer.sizes(), summer.sums());
         }
       });
 }
@@ -83,7 +75,7 @@ template <class Finish>
 void power_sums(const Groups& groups, const std::vector<double>& exponents, Finish finish) {
   const Plan plan(exponents, groups.number_stream() == Stream::float32);
   for_each_slab(groups, [&](const Groups& slab, size_t first) {
-    const auto put = [&](size_t g, double d, const PowerSum* sums) { finish(first + g, d, sums); };
+    const auto put = [&](size_t g, const LaneSizes& sizes, const LaneSums* sums) { finish(first + g, sizes, sums); };
     if (slab.number_stream() == Stream::float32) {
       sum_all<float>(slab, plan, put);
     } else {
@@ -92,10 +84,28 @@ void power_sums(const Groups& groups, const std::vector<double>& exponents, Fini
   });
 }
 
+// 1 − d^(1/q − 1/p) of every group; groups of the common size, computed once.
+class Highest {
+ public:
+  Highest(double size, double p, double q) : p_(p), q_(q), size_(size), common_(highest_index(size, p, q)) {}
+
+  void of(const LaneSizes& sizes, double* out) const {
+    const double* const end = sizes.d + sizes.count;
+    if (std::all_of(sizes.d, end, [&](double d) { return d == size_; })) {
+      std::fill(out, out + sizes.count, common_);
+    } else {
+      kernels().highest_indices(sizes, p_, q_, out);
+    }
+  }
+
+ private:
+  double p_, q_, size_, common_;
+};
+
 // Every pair of exponents, each exponent summed once.
 class Grid {
  public:
-  Grid(const std::vector<double>& p, const std::vector<double>& q, double size) : size_(size), exponents_(p) {
+  Grid(const std::vector<double>& p, const std::vector<double>& q, double size) : exponents_(p) {
     exponents_.insert(exponents_.end(), q.begin(), q.end());
     std::sort(exponents_.begin(), exponents_.end());
     exponents_.erase(std::unique(exponents_.begin(), exponents_.end()), exponents_.end());
@@ -103,16 +113,22 @@ class Grid {
       return size_t(std::lower_bound(exponents_.begin(), exponents_.end(), r) - exponents_.begin());
     };
     for (double a : p)
-      for (double b : q) pairs_.push_back({a, b, place(a), place(b), highest_index(size, a, b)});
+      for (double b : q) pairs_.push_back({a, b, place(a), place(b), Highest(size, a, b)});
   }
 
   const std::vector<double>& exponents() const { return exponents_; }
 
-  void finish(const PowerSum* sums, double d, double* out) const {
-    for (const Pair& pair : pairs_) {
-      const double highest = d == size_ ? pair.highest : highest_index(d, pair.p, pair.q);
-      *out++ = pair.p < pair.q ? index_of(sums[pair.p_place], sums[pair.q_place], d, pair.p, pair.q, highest)
-                               : __builtin_nan("");
+  // All pairs of a group stand side by side.
+  void finish(const LaneSizes& sizes, const LaneSums* sums, double* out) const {
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      const Pair& pair = pairs_[i];
+      double index[lanes], highest[lanes];
+      if (pair.p < pair.q) {
+        pair.highest.of(sizes, highest);
+        kernels().indices(sums[pair.p_place], sums[pair.q_place], sizes, pair.p, pair.q, highest, index);
+      }
+      for (size_t g = 0; g < sizes.count; ++g)
+        out[g * pairs_.size() + i] = pair.p < pair.q ? index[g] : __builtin_nan("");
     }
   }
 
@@ -120,10 +136,9 @@ class Grid {
   struct Pair {
     double p, q;
     size_t p_place, q_place;
-    double highest;  // of a group of the common size, none masked out: computed once
+    Highest highest;
   };
 
-  double size_;
   std::vector<double> exponents_;
   std::vector<Pair> pairs_;
 };
@@ -132,8 +147,12 @@ class Grid {
 
 void power_means(const Groups& groups, const std::vector<double>& exponents, double* out) {
   const size_t count = exponents.size();
-  power_sums(groups, exponents, [&](size_t g, double d, const PowerSum* sums) {
-    for (size_t e = 0; e < count; ++e) out[g * count + e] = mean_of(sums[e], d, exponents[e]);
+  power_sums(groups, exponents, [&](size_t first, const LaneSizes& sizes, const LaneSums* sums) {
+    double means[lanes];
+    for (size_t e = 0; e < count; ++e) {
+      kernels().means(sums[e], sizes, exponents[e], means);
+      for (size_t g = 0; g < sizes.count; ++g) out[(first + g) * count + e] = means[g];
+    }
   });
 }
 
@@ -143,21 +162,25 @@ void power_means(const Histogram& histogram, const std::vector<double>& exponent
 }
 
 void norms(const Groups& groups, double p, double q, double* norm_p, double* norm_q) {
-  power_sums(groups, {p, q}, [&](size_t g, double, const PowerSum* sums) {
-    norm_p[g] = mean_of(sums[0], 1.0, p);
-    norm_q[g] = mean_of(sums[1], 1.0, q);
+  power_sums(groups, {p, q}, [&](size_t first, LaneSizes sizes, const LaneSums* sums) {
+    std::fill(sizes.d, sizes.d + lanes, 1.0);
+    kernels().means(sums[0], sizes, p, norm_p + first);
+    kernels().means(sums[1], sizes, q, norm_q + first);
   });
 }
 
 void index(const Groups& groups, double p, double q, double* out) {
-  power_sums(groups, {p, q}, [&](size_t g, double d, const PowerSum* sums) {
-    out[g] = index_of(sums[0], sums[1], d, p, q, highest_index(d, p, q));
+  const Highest highest(double(groups.widest()), p, q);
+  power_sums(groups, {p, q}, [&](size_t first, const LaneSizes& sizes, const LaneSums* sums) {
+    double highest_of[lanes];
+    highest.of(sizes, highest_of);
+    kernels().indices(sums[0], sums[1], sizes, p, q, highest_of, out + first);
   });
 }
 
 void retained_bound(const Groups& groups, double p, double q, double eta, double* out) {
-  power_sums(groups, {p, q}, [&](size_t g, double d, const PowerSum* sums) {
-    out[g] = retained_bound_of(sums[0], sums[1], d, p, q, eta);
+  power_sums(groups, {p, q}, [&](size_t first, const LaneSizes& sizes, const LaneSums* sums) {
+    kernels().bounds(sums[0], sums[1], sizes, p, q, eta, out + first);
   });
 }
 
@@ -168,23 +191,28 @@ double retained_bound(const Histogram& histogram, double p, double q, double eta
 
 void mean_index_bound(const Groups& groups, double p, double q, double eta, double* mean, double* index,
                       double* bound) {
-  power_sums(groups, {p, 1.0, q}, [&](size_t g, double d, const PowerSum* sums) {
-    mean[g] = mean_of(sums[1], d, 1.0);
-    index[g] = index_of(sums[0], sums[2], d, p, q, highest_index(d, p, q));
-    bound[g] = retained_bound_of(sums[0], sums[2], d, p, q, eta);
+  const Highest highest(double(groups.widest()), p, q);
+  power_sums(groups, {p, 1.0, q}, [&](size_t first, const LaneSizes& sizes, const LaneSums* sums) {
+    double highest_of[lanes];
+    highest.of(sizes, highest_of);
+    kernels().means(sums[1], sizes, 1.0, mean + first);
+    kernels().indices(sums[0], sums[2], sizes, p, q, highest_of, index + first);
+    kernels().bounds(sums[0], sums[2], sizes, p, q, eta, bound + first);
   });
 }
 
 void index_grid(const Groups& groups, const std::vector<double>& p, const std::vector<double>& q, double* out) {
   const Grid grid(p, q, double(groups.widest()));
-  power_sums(groups, grid.exponents(),
-             [&](size_t g, double d, const PowerSum* sums) { grid.finish(sums, d, out + g * p.size() * q.size()); });
+  power_sums(groups, grid.exponents(), [&](size_t first, const LaneSizes& sizes, const LaneSums* sums) {
+    grid.finish(sizes, sums, out + first * p.size() * q.size());
+  });
 }
 
 void index_grid(const Histogram& histogram, const std::vector<double>& p, const std::vector<double>& q, double* out) {
   const double d = double(histogram.live());
   const Grid grid(p, q, d);
-  grid.finish(power_sums(histogram, grid.exponents()).data(), d, out);
+  const std::vector<PowerSum> sums = power_sums(histogram, grid.exponents());
+  finish_one(d, sums, [&](const LaneSizes& sizes, const LaneSums* lane) { grid.finish(sizes, lane, out); });
 }
 
 uint64_t read_pass(const Groups& groups) {

@@ -33,10 +33,7 @@ void PowerSums::take(const Groups& groups) {
   const size_t size = groups.size(0);
   Reader reader(groups, kernels());
   std::vector<double>& waiting = state_.waiting;
-  for (size_t begin = 0; begin < size && !state_.pivot; begin += chunk_size) {
-    const size_t n = std::min(chunk_size, size - begin);
-    state_.pivot = binade_of_first(reader.read<T>(begin, n), n);
-  }
+  if (!state_.pivot) state_.pivot = pivot_binade<T>(reader, size);
   size_t begin = 0;
   if (!waiting.empty()) {
     begin = std::min(chunk_size - waiting.size(), size);

@@ -59,7 +59,7 @@ void split(const View& array, const std::vector<int>* axes, View& inner, View& o
     return axes == nullptr || std::find(axes->begin(), axes->end(), i) != axes->end();
   };
   inner = array.dimensions(reduced).coalesced();
-  outer = array.dimensions([&](int i) { return !reduced(i); });
+  outer = array.dimensions([&](int i) { return !reduced(i); }).coalesced();
 }
 
 template <class T>
@@ -94,6 +94,16 @@ Groups::Groups(const View& array, const std::vector<View>& masks, Offsets offset
   count_ = offsets_->size() - 1;
   widest_ = 0;
   for (size_t g = 0; g < count_; ++g) widest_ = std::max(widest_, size(g));
+}
+
+void Groups::locate(size_t begin, size_t count, const void** where) const {
+  const View& data = pieces_.front().data;
+  const size_t width = item_size(data.dtype);
+  if (offsets_) {
+    for (size_t i = 0; i < count; ++i) where[i] = data.data + first(begin + i) * width;
+  } else {
+    for (size_t i = 0; i < count; ++i) where[i] = data.data + data_offset(begin + i);
+  }
 }
 
 Stream Groups::number_stream() const {
@@ -204,6 +214,20 @@ const T* Reader::read(size_t begin, size_t n) {
   T* const work = chunk<T>();
   for (size_t i = 0; i < n; ++i) work[i] = alive[i] ? elements[i] : T(0);
   return work;
+}
+
+FloatChunk Reader::read_floats(size_t begin, size_t n) {
+  if (!groups_.masked()) {
+    FloatChunk found{nullptr, DType::f32};
+    for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t, size_t run) {
+      const DType t = piece.data.dtype;
+      const char* const in = piece.data.data + data_offset_ + first * item_size(t);
+      const bool aligned = reinterpret_cast<uintptr_t>(in) % item_size(t) == 0;
+      if (run == n && piece.data.contiguous() && is_float_chunk(t) && aligned) found = {in, t};
+    });
+    if (found.data != nullptr) return found;
+  }
+  return {read<float>(begin, n), DType::f32};
 }
 
 template <class T>

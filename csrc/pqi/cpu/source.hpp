@@ -47,12 +47,17 @@ class Groups {
   size_t first(size_t group) const { return offsets_ ? size_t((*offsets_)[group]) : 0; }
   bool masked() const { return masked_; }
   const std::vector<Piece>& pieces() const { return pieces_; }
-  // The kept dimensions of an array and of its mask.
+  // The kept dimensions of an array and of its mask, coalesced.
   const View& outer_data() const { return outer_data_; }
   const View& outer_mask() const { return outer_mask_; }
   // In bytes, beyond the pieces' addresses.
   int64_t data_offset(size_t group) const { return outer_data_.offset(group); }
   int64_t mask_offset(size_t group) const { return outer_mask_.offset(group); }
+
+  // Whether the elements of every group lie one behind the other, all of them live; `locate` then tells where, for the
+  // groups [begin, begin + count).
+  bool contiguous() const { return pieces_.size() == 1 && pieces_.front().direct; }
+  void locate(size_t begin, size_t count, const void** where) const;
 
   // The common element type: that of all pieces, else float32 where it holds them all exactly, else float64 (or an
   // unsigned integer where all are integers).
@@ -73,6 +78,15 @@ class Groups {
   DType dtype_ = DType::f64;
 };
 
+// Consecutive elements of a type that Kernels::special_rows takes.
+struct FloatChunk {
+  const void* data;
+  DType dtype;
+};
+
+// Whether it takes this type, from addresses that are multiples of the type's size.
+inline bool is_float_chunk(DType t) { return t == DType::f32 || t == DType::f16 || t == DType::bf16; }
+
 // Reads a group's elements; one per thread, since it owns buffers.
 class Reader {
  public:
@@ -83,6 +97,9 @@ class Reader {
   // Elements [begin, begin + n) of the group as T, n ≤ chunk_size; valid until the next call. Masked-out ones are zero.
   template <class T>
   const T* read(size_t begin, size_t n);
+
+  // As read<float>, but as they lie in memory where special_rows can take them from there.
+  FloatChunk read_floats(size_t begin, size_t n);
 
   // As read, but masked-out elements too are what they are in memory.
   template <class T>

@@ -1,64 +1,10 @@
-// Chunk sums of powers, in the order of reduction.hpp. Included by kernels.cpp alone.
+// Chunk sums of general powers, in the order of reduction.hpp. Included by kernels.cpp alone.
 #pragma once
 
-#include "../kernels.hpp"
+#include "row_pairs.hpp"
 
 namespace pqi::cpu {
 namespace {
-
-// Calls rows(a, b) for every two rows of a chunk, the last ones padded with zeros.
-template <class T, class Rows>
-inline __attribute__((always_inline)) void for_each_row_pair(const T* x, size_t n, Rows rows) {
-  const size_t whole = n / (2 * lanes) * (2 * lanes);
-  for (size_t i = 0; i < whole; i += 2 * lanes) rows(x + i, x + i + lanes);
-  if (whole < n) {
-    T padded[2 * lanes] = {};
-    for (size_t i = whole; i < n; ++i) padded[i - whole] = x[i];
-    rows(padded, padded + lanes);
-  }
-}
-
-template <unsigned which, class T>
-void special_fixed(const T* x, size_t n, T factor, double out[3]) {
-  double half[lanes] = {}, one[lanes] = {}, two[lanes] = {};
-  T low[lanes] = {};
-  for_each_row_pair(x, n, [&](const T* a, const T* b) {
-#pragma omp simd
-    for (int j = 0; j < lanes; ++j) {
-      const T scaled_a = magnitude(a[j]) * factor, scaled_b = magnitude(b[j]) * factor;
-      const double wide_a = double(scaled_a), wide_b = double(scaled_b);
-      if constexpr (which & sum_half) add_roots(scaled_a, scaled_b, half[j], low[j]);
-      if constexpr (which & sum_one) one[j] += wide_a + wide_b;
-      if constexpr (which & sum_two) two[j] += wide_a * wide_a + wide_b * wide_b;
-    }
-  });
-  if constexpr (which & sum_half) {
-    for (int j = 0; j < lanes; ++j) half[j] = close_roots(half[j], low[j]);
-    out[0] = fold(half);
-  }
-  if constexpr (which & sum_one) out[1] = fold(one);
-  if constexpr (which & sum_two) out[2] = fold(two);
-}
-
-template <class T>
-void special(unsigned which, const T* x, size_t n, T factor, double out[3]) {
-  switch (which) {
-    case sum_half:
-      return special_fixed<sum_half>(x, n, factor, out);
-    case sum_one:
-      return special_fixed<sum_one>(x, n, factor, out);
-    case sum_two:
-      return special_fixed<sum_two>(x, n, factor, out);
-    case sum_half | sum_one:
-      return special_fixed<sum_half | sum_one>(x, n, factor, out);
-    case sum_half | sum_two:
-      return special_fixed<sum_half | sum_two>(x, n, factor, out);
-    case sum_one | sum_two:
-      return special_fixed<sum_one | sum_two>(x, n, factor, out);
-    default:
-      return special_fixed<sum_half | sum_one | sum_two>(x, n, factor, out);
-  }
-}
 
 // Sums of `count` powers of float32 elements; one logarithm an element, then one exponential an exponent. Two rows at
 // once hide the latency of one. False, and no result, if an element is infinite or NaN.

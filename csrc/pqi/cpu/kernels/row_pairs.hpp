@@ -1,0 +1,28 @@
+// A chunk by pairs of its rows of 16 elements. Included by other kernels alone.
+#pragma once
+
+#include "../kernels.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+// Calls rows(a, b) for every two rows of a chunk, the last ones padded with zeros; once for an empty chunk.
+template <class T, class Rows>
+inline __attribute__((always_inline)) void for_each_row_pair(const T* x, size_t n, Rows rows) {
+  constexpr size_t pair = 2 * lanes;
+  const size_t whole = n / pair, rest = n % pair, pairs = whole + (rest > 0 || n == 0);
+  T padded[pair];
+  if (whole < pairs) {
+    const T* const last = x + whole * pair;
+#pragma omp simd
+    for (size_t j = 0; j < pair; ++j) padded[j] = j < rest ? last[j] : T(0);
+  }
+  const T* next = whole > 0 ? x : padded;
+  for (size_t i = 1; i <= pairs; ++i) {
+    rows(next, next + lanes);
+    next = i == whole ? padded : next + pair;
+  }
+}
+
+}  // namespace
+}  // namespace pqi::cpu

@@ -1,0 +1,205 @@
+// Sums of the exponents ½, 1, 2, in the order of reduction.hpp. Included by kernels.cpp alone.
+#pragma once
+
+#include <type_traits>
+
+#include "row_pairs.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+// How elements lie in memory and what number they are.
+struct Doubles {
+  using Stored = double;
+  using Number = double;
+  static PQI_HD double number(double x) { return x; }
+};
+struct Floats {
+  using Stored = float;
+  using Number = float;
+  static PQI_HD float number(float x) { return x; }
+};
+struct Halves {
+  using Stored = uint16_t;
+  using Number = float;
+  static PQI_HD float number(uint16_t x) { return half_to_float(x); }
+};
+struct Bfloats {
+  using Stored = uint16_t;
+  using Number = float;
+  static PQI_HD float number(uint16_t x) { return bfloat_to_float(x); }
+};
+
+// The lanes of up to `lanes` rows before they are folded: sums of the exponents ½, 1, 2 and what float roots left
+// aside.
+template <class T>
+struct Unfolded {
+  double sum[3][lanes][lanes];
+  T low[lanes][lanes];
+};
+
+// Adds a chunk up into row i.
+template <unsigned which, class Elements, class Stored = typename Elements::Stored, class T = typename Elements::Number>
+inline __attribute__((always_inline)) void add_chunk(const Stored* x, size_t n, T factor, size_t i, Unfolded<T>& out) {
+  double half[lanes] = {}, one[lanes] = {}, two[lanes] = {};
+  T low[lanes] = {};
+  for_each_row_pair(x, n, [&](const Stored* a, const Stored* b) {
+    T number_a[lanes], number_b[lanes];
+#pragma omp simd
+    for (int j = 0; j < lanes; ++j) number_a[j] = magnitude(Elements::number(a[j])) * factor;
+#pragma omp simd
+    for (int j = 0; j < lanes; ++j) number_b[j] = magnitude(Elements::number(b[j])) * factor;
+#pragma omp simd
+    for (int j = 0; j < lanes; ++j) {
+      const T scaled_a = number_a[j], scaled_b = number_b[j];
+      const double wide_a = double(scaled_a), wide_b = double(scaled_b);
+      if constexpr (which & sum_half) add_roots(scaled_a, scaled_b, half[j], low[j]);
+      if constexpr (which & sum_one) one[j] += wide_a + wide_b;
+      if constexpr (which & sum_two) two[j] += wide_a * wide_a + wide_b * wide_b;
+    }
+  });
+  if constexpr (which & sum_half) __builtin_memcpy(out.sum[0][i], half, sizeof half);
+  if constexpr (which & sum_half) __builtin_memcpy(out.low[i], low, sizeof low);
+  if constexpr (which & sum_one) __builtin_memcpy(out.sum[1][i], one, sizeof one);
+  if constexpr (which & sum_two) __builtin_memcpy(out.sum[2][i], two, sizeof two);
+}
+
+// out[i] = fold(row[i]).
+inline __attribute__((always_inline)) void fold_rows(const double row[][lanes], size_t count, double* out) {
+  typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
+  for (size_t i = 0; i < count; ++i) {
+    const Four* const part = reinterpret_cast<const Four*>(row[i]);
+    const Four four = (part[0] + part[2]) + (part[1] + part[3]);
+    out[i] = (four[0] + four[2]) + (four[1] + four[3]);
+  }
+}
+
+// Folds the first `count` rows.
+template <unsigned which, class T>
+inline __attribute__((always_inline)) void fold_all(Unfolded<T>& rows, size_t count, double* out[3]) {
+  if constexpr (which & sum_half) {
+    for (size_t i = 0; i < count; ++i) {
+#pragma omp simd
+      for (int j = 0; j < lanes; ++j) rows.sum[0][i][j] = close_roots(rows.sum[0][i][j], rows.low[i][j]);
+    }
+  }
+  for (int power = 0; power < 3; ++power)
+    if ((which >> power & 1) != 0) fold_rows(rows.sum[power], count, out[power]);
+}
+
+// Calls f with `which` as a constant.
+template <class F>
+inline __attribute__((always_inline)) void with_constant(unsigned which, F f) {
+  switch (which) {
+    case sum_half:
+      return f(std::integral_constant<unsigned, sum_half>());
+    case sum_one:
+      return f(std::integral_constant<unsigned, sum_one>());
+    case sum_two:
+      return f(std::integral_constant<unsigned, sum_two>());
+    case sum_half | sum_one:
+      return f(std::integral_constant<unsigned, sum_half | sum_one>());
+    case sum_half | sum_two:
+      return f(std::integral_constant<unsigned, sum_half | sum_two>());
+    case sum_one | sum_two:
+      return f(std::integral_constant<unsigned, sum_one | sum_two>());
+    default:
+      return f(std::integral_constant<unsigned, sum_half | sum_one | sum_two>());
+  }
+}
+
+// Calls f with Floats, Halves or Bfloats.
+template <class F>
+inline __attribute__((always_inline)) void with_elements(DType t, F f) {
+  switch (t) {
+    case DType::f16:
+      return f(Halves());
+    case DType::bf16:
+      return f(Bfloats());
+    default:
+      return f(Floats());
+  }
+}
+
+void special_double(unsigned which, const double* x, size_t n, double factor, double out[3]) {
+  with_constant(which, [&](auto constant) {
+    Unfolded<double> row;
+    double* place[3] = {out, out + 1, out + 2};
+    add_chunk<constant, Doubles>(x, n, factor, 0, row);
+    fold_all<constant>(row, 1, place);
+  });
+}
+
+// The scale about the first finite magnitude that is not zero.
+template <class Elements>
+int scale_of_first(const typename Elements::Stored* x, size_t n) {
+  for (size_t i = 0; i < n; ++i) {
+    const float number = magnitude(Elements::number(x[i]));
+    if (number != 0.0f && number < float(infinity)) return scale_of(0.0f, binade(double(number)));
+  }
+  return scale_of(0.0f, 0);
+}
+
+// The same: a normal number is most often the first, and its exponent the binade.
+template <class Elements>
+inline __attribute__((always_inline)) int scale_of_row(const typename Elements::Stored* x, size_t n) {
+  const int exponent = n == 0 ? 0 : int(bits_as<uint32_t>(magnitude(Elements::number(x[0]))) >> 23);
+  return 0 < exponent && exponent < 255 ? scale_of(0.0f, exponent - 127) : scale_of_first<Elements>(x, n);
+}
+
+// One loop for the elements and one for the ends: what the ends of rows wait for, other rows' ends fill.
+template <unsigned which, class Elements>
+void sum_rows(const RowTile& rows, LaneSums sums[3]) {
+  Unfolded<float> unfolded;
+  double* value[3] = {sums[0].value, sums[1].value, sums[2].value};
+  for (size_t i = 0; i < rows.count; ++i) {
+    const auto* x = static_cast<const typename Elements::Stored*>(rows.row[i]);
+    const int pivot = rows.pivot[i];
+    const int scale = pivot == unknown_pivot ? scale_of_row<Elements>(x, rows.size[i]) : scale_of(0.0f, pivot);
+    const float factor = bits_as<float>(uint32_t(127 - scale) << 23);
+    add_chunk<which, Elements>(x, rows.size[i], factor, i, unfolded);
+    for (int power = 0; power < 3; ++power) sums[power].scale[i] = scale;
+  }
+  fold_all<which>(unfolded, rows.count, value);
+}
+
+// Row i of a tile alone, with its largest magnitude for a pivot.
+template <class Elements>
+RowTile about_largest(const RowTile& rows, size_t i) {
+  const auto* x = static_cast<const typename Elements::Stored*>(rows.row[i]);
+  float largest = 0.0f;
+  for (size_t k = 0; k < rows.size[i]; ++k) {
+    const float number = magnitude(Elements::number(x[k]));
+    largest = largest < number ? number : largest;
+  }
+  return {rows.dtype, 1, {x}, {rows.size[i]}, {binade(double(largest))}};
+}
+
+template <unsigned which>
+bool sums_hold(const LaneSums sums[3], size_t i) {
+  double row[3] = {};
+  for (int power = 0; power < 3; ++power)
+    if ((which >> power & 1) != 0) row[power] = sums[power].value[i];
+  return float_sums_hold(row);
+}
+
+void special_rows(unsigned which, const RowTile& rows, LaneSums sums[3]) {
+  with_elements(rows.dtype, [&](auto elements) {
+    using Elements = decltype(elements);
+    with_constant(which, [&](auto constant) {
+      sum_rows<constant, Elements>(rows, sums);
+      for (size_t i = 0; i < rows.count; ++i) {
+        if (sums_hold<constant>(sums, i)) continue;
+        LaneSums again[3] = {};
+        sum_rows<constant, Elements>(about_largest<Elements>(rows, i), again);
+        for (int power = 0; power < 3; ++power) {
+          sums[power].value[i] = again[power].value[0];
+          sums[power].scale[i] = again[power].scale[0];
+        }
+      }
+    });
+  });
+}
+
+}  // namespace
+}  // namespace pqi::cpu

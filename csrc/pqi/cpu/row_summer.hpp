@@ -1,0 +1,104 @@
+// Power sums of neighbouring groups, a tile of up to 16 at a time, on one thread.
+#pragma once
+
+#include "chunk_summer.hpp"
+
+namespace pqi::cpu {
+
+inline void put_lane(LaneSums& to, size_t lane, const PowerSum& sum) {
+  to.value[lane] = sum.total.value();
+  to.scale[lane] = sum.scale;
+}
+
+template <class T>
+class RowSummer {
+ public:
+  RowSummer(const Groups& groups, const Kernels& kernels, const Plan& plan, Reader& reader)
+      : groups_(groups),
+        kernels_(kernels),
+        plan_(plan),
+        reader_(reader),
+        summer_(kernels, plan),
+        one_(plan.exponents.size()),
+        sums_(plan.exponents.size()) {}
+
+  // Sums the groups [begin, begin + count), count ≤ lanes.
+  void sum(size_t begin, size_t count) {
+    sizes_.count = count;
+    const bool together = plan_.special != 0 && in_place(begin, count);
+    if (together) {
+      LaneSums special[3];
+      kernels_.special_rows(plan_.special, tile_, special);
+      for_each_special(plan_, [&](size_t e, int kind) { sums_[e] = special[kind]; });
+      for (size_t lane = 0; lane < count; ++lane) sizes_.d[lane] = double(tile_.size[lane]);
+    }
+    if (together && !plan_.has_general()) return;
+    for (size_t lane = 0; lane < count; ++lane) sum_lane(begin + lane, lane, together);
+  }
+
+  // Of the groups summed last: their live entries, and their sums in the exponents' order.
+  const LaneSizes& sizes() const { return sizes_; }
+  const LaneSums* sums() const { return sums_.data(); }
+
+ private:
+  // Fills the tile with the groups if all of them are chunks that the kernel can read where they lie.
+  bool in_place(size_t begin, size_t count) {
+    const DType t = groups_.dtype();
+    if (!is_float_chunk(t) || !groups_.contiguous()) return false;
+    tile_.count = count;
+    tile_.dtype = t;
+    groups_.locate(begin, count, tile_.row);
+    uintptr_t addresses = 0;
+    size_t widest = 0;
+    for (size_t lane = 0; lane < count; ++lane) {
+      addresses |= reinterpret_cast<uintptr_t>(tile_.row[lane]);
+      tile_.size[lane] = groups_.size(begin + lane);
+      widest = std::max(widest, tile_.size[lane]);
+      tile_.pivot[lane] = unknown_pivot;
+    }
+    return widest <= chunk_size && addresses % item_size(t) == 0;
+  }
+
+  void sum_lane(size_t group, size_t lane, bool together) {
+    const size_t size = groups_.size(group);
+    reader_.select(group);
+    sizes_.d[lane] = double(reader_.count_live(0, size));
+    std::fill(one_.begin(), one_.end(), PowerSum{});
+    if (together) {
+      const FloatChunk chunk{tile_.row[lane], tile_.dtype};
+      summer_.add_general(chunk, size, binade_of_first(chunk, size).value_or(0), one_.data());
+    } else {
+      sum_group(size);
+    }
+    for (size_t e = 0; e < one_.size(); ++e)
+      if (!together || power_kind(plan_.exponents[e]) == PowerKind::general) put_lane(sums_[e], lane, one_[e]);
+  }
+
+  // The group that the reader has selected, into `one_`.
+  void sum_group(size_t size) {
+    if (size <= chunk_size) {
+      const auto chunk = read_chunk<T>(reader_, 0, size);
+      return summer_.add(chunk, size, binade_of_first(chunk, size).value_or(0), one_.data());
+    }
+    const int pivot = pivot_binade<T>(reader_, size).value_or(0);
+    if (size <= block_size) return sum_block<T>(reader_, summer_, 0, size, pivot, one_.data());
+    std::vector<PowerSum> block(one_.size());
+    for (size_t begin = 0; begin < size; begin += block_size) {
+      std::fill(block.begin(), block.end(), PowerSum{});
+      sum_block<T>(reader_, summer_, begin, std::min(begin + block_size, size), pivot, block.data());
+      for (size_t e = 0; e < one_.size(); ++e) one_[e].merge(block[e], plan_.exponents[e]);
+    }
+  }
+
+  const Groups& groups_;
+  const Kernels& kernels_;
+  const Plan& plan_;
+  Reader& reader_;
+  ChunkSummer summer_;
+  std::vector<PowerSum> one_;  // one group's
+  std::vector<LaneSums> sums_;
+  LaneSizes sizes_{};
+  RowTile tile_;
+};
+
+}  // namespace pqi::cpu
