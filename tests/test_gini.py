@@ -111,6 +111,16 @@ def test_unbiased() -> None:
     assert pqi.gini([0.0, 0.0, 7.0], unbiased=True) == pytest.approx(1, abs=1e-15)
 
 
+def test_unbiased_of_single_entries_is_the_one_nan() -> None:
+    """Whatever sign a processor gives to 0/0: bits are the same everywhere."""
+    expected = 3 * np.array(math.nan).tobytes()
+    found = pqi.gini(np.array([[3.0], [-2.0], [0.0]]), unbiased=True, axis=1)
+    assert np.asarray(found).tobytes() == expected
+    live = np.array([[True, False], [False, True], [False, False]])
+    assert np.asarray(pqi.gini(np.ones((3, 2)), unbiased=True, axis=1, where=live)).tobytes() == expected
+    assert np.array([pqi.gini([w], unbiased=True) for w in (3.0, -2.0, 0.0)]).tobytes() == expected
+
+
 @pytest.mark.parametrize("x", [[], [0.0], [0.0, -0.0], [1.0, math.nan], [math.inf, 1.0], [-math.inf, math.nan]])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
 def test_undefined_is_nan(x: list[float], dtype: type[np.floating[Any]]) -> None:

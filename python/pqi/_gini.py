@@ -120,6 +120,6 @@ def of_magnitudes(batch: _arrays.Batch, unbiased: bool) -> Any:
     values = batch.engine.gini(*batch.core)
     if unbiased:
         live = batch.convert(batch.engine.count_live(*batch.core), "float64")
-        with np.errstate(invalid="ignore"):  # d = 1 gives 0/0
-            values = values * live / (live - 1.0)
+        with np.errstate(invalid="ignore"):  # d = 1 gives 0/0, a NaN whose sign is the processor's own
+            values = abs(values * live / (live - 1.0))
     return batch.wrap(values)
