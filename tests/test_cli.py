@@ -164,6 +164,17 @@ def test_list_shows_the_runs_and_how_far_they_are(capsys, empty):
     assert (empty / first[1] / "config.json").exists()
 
 
+def test_list_shows_which_runs_ended_early(capsys, empty):
+    """Lottery Ticket that prunes everything collapses at its second training."""
+    arguments = ["prune", "--method", "lottery-ticket:1", *TINY, "--iterations", "4", "--stop-at", "collapse"]
+    assert cli.main(arguments) == 0
+    capsys.readouterr()
+    assert cli.main([*arguments, "--list"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("2/5 ")
+    assert line.endswith(" stopped at collapse")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -157,12 +157,13 @@ def run_all(
 
 
 def list_runs(configs: Sequence[RunConfig], out: Path) -> int:
-    """Print each run's directory and how many of its trainings are finished there."""
+    """Print each run's directory, how many of its trainings are finished there, and whether it ended early."""
     from pqi.experiment.runs import RunDirectory
 
     for config in configs:
-        path = out / config.name
-        print(f"{RunDirectory(path).finished()}/{config.iterations + 1} {path}")
+        run = RunDirectory(out / config.name)
+        phase = run.stopped()
+        print(f"{run.finished()}/{config.iterations + 1} {run.path}{f' stopped at {phase}' if phase else ''}")
     return 0
 
 

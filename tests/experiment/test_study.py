@@ -140,7 +140,8 @@ def test_a_run_that_stops_early_says_so_and_stays_stopped(tmp_path):
         advances: list[Advance] = []
         execute(config, tmp_path, advances.append)
         assert advances[-1] == Advance(config.name, 2, stopped=True)
-    assert len(RunDirectory(tmp_path / config.name).records()) == 2
+    run = RunDirectory(tmp_path / config.name)
+    assert (len(run.records()), run.stopped()) == (2, "collapse")
 
 
 def test_the_published_rule_is_followed_when_asked_for(tmp_path):

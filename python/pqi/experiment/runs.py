@@ -29,7 +29,7 @@ from torch import Tensor
 
 from pqi.experiment import records
 from pqi.experiment.config import RunConfig
-from pqi.prune import IterationRecord, LoopState
+from pqi.prune import IterationRecord, LoopState, StopAt
 
 try:
     import fcntl
@@ -95,6 +95,11 @@ class RunDirectory:
         """Return the number of finished iterations, 0 where there is no run yet."""
         state = self._state()
         return 0 if state is None else state["iteration"]
+
+    def stopped(self) -> StopAt | None:
+        """Return the phase at which the run ended early, None where it goes on or went to its end."""
+        state = self._state()
+        return None if state is None else state["stopped"]
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -167,8 +167,10 @@ def share_scale(axes: Axes) -> None:
 def percent_scale(axes: Axes, which: Literal["x", "y"]) -> None:
     """Make one axis logarithmic, with percentages as plain numbers."""
     axis = axes.xaxis if which == "x" else axes.yaxis
-    if not any(np.isfinite(line.get_xydata()).all(axis=1).any() for line in axes.get_lines()):
-        axes.set(**{f"{which}lim": (1.0, 100.0)})  # an empty panel has limits that no logarithm takes
+    points = np.concatenate([np.empty((0, 2)), *(line.get_xydata() for line in axes.get_lines())])
+    points = points[np.isfinite(points).all(axis=1)]
+    if not (points[:, "xy".index(which)] > 0).any():
+        axes.set(**{f"{which}lim": (1.0, 100.0)})  # no logarithm takes the limits of nothing, or of zeros alone
     axes.set(**{f"{which}scale": "log"})
     low, high = sorted(axes.get_xlim() if which == "x" else axes.get_ylim())
     decades = np.log10(high / low)
