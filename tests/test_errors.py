@@ -69,12 +69,12 @@ def test_exponents_of_power_means(exponents: list[float]) -> None:
         P.power_means(X, exponents)
 
 
-@pytest.mark.parametrize("eta", [-1.0, -1e-9, math.nan])
+@pytest.mark.parametrize("eta", [-1.0, -1e-9, math.nan, math.inf])
 def test_eta(eta: float) -> None:
     for call in (P.retained_bound, P.summary):
-        with pytest.raises(ValueError, match=rf"eta must be >= 0.*, got {eta}"):
+        with pytest.raises(ValueError, match=rf"eta must be >= 0 and finite, got {eta}"):
             call(X, eta=eta)
-    with pytest.raises(ValueError, match=rf"eta must be >= 0.*, got {eta}"):
+    with pytest.raises(ValueError, match=rf"eta must be >= 0 and finite, got {eta}"):
         P.retained_bound_from_index(0.5, 10, eta=eta)
 
 

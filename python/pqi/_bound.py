@@ -51,7 +51,7 @@ def retained_bound(
     Raises
     ------
     TypeError, ValueError
-        As `index`; also for eta < 0.
+        As `index`; also if eta is negative or not finite.
 
     Notes
     -----
@@ -99,7 +99,7 @@ def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0
     Raises
     ------
     ValueError
-        If the exponents or eta are out of range, d is negative, or the shapes do not broadcast.
+        If the exponents or eta are out of range, d is negative or NaN, or the shapes do not broadcast.
 
     Notes
     -----

@@ -64,7 +64,7 @@ def eta(value: Any) -> float:
     """The tail ratio of Theorem 2."""
     number = real("eta", value)
     if not 0.0 <= number < math.inf:
-        raise ValueError(f"eta must be >= 0, got {number}")
+        raise ValueError(f"eta must be >= 0 and finite, got {number}")
     return number
 
 

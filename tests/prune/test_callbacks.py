@@ -64,24 +64,22 @@ def sgd(model):
 
 
 @pytest.mark.parametrize(
-    ("epochs", "every", "prunings", "times"), [(6, 2, None, 2), (7, 2, None, 3), (9, 1, 3, 3), (5, None, None, 0)]
+    ("kind", "fit", "length", "every", "prunings", "times"),
+    [
+        (LightningCallback, fit_lightning, 6, 2, None, 2),
+        (LightningCallback, fit_lightning, 7, 2, None, 3),
+        (LightningCallback, fit_lightning, 9, 1, 3, 3),
+        (LightningCallback, fit_lightning, 5, None, None, 0),
+        (HuggingFaceCallback, fit_transformers, 20, 5, None, 3),
+        (HuggingFaceCallback, fit_transformers, 21, 5, 2, 2),
+        (HuggingFaceCallback, fit_transformers, 5, None, None, 0),
+    ],
 )
-def test_pruning_between_epochs(epochs, every, prunings, times):
+def test_pruning_between_epochs_or_steps(kind, fit, length, every, prunings, times):
     model = normalised()
-    callback = LightningCallback(Pruner(model, amount=Fraction(0.2)), every=every, prunings=prunings)
+    callback = kind(Pruner(model, amount=Fraction(0.2)), every=every, prunings=prunings)
     optimizer = sgd(model)
-    fit_lightning(callback, model, optimizer, epochs)
-    assert len(callback.reports) == times
-    assert callback.pruner.revived() == {}
-    assert not optimizer._optimizer_step_post_hooks
-
-
-@pytest.mark.parametrize(("steps", "every", "prunings", "times"), [(20, 5, None, 3), (21, 5, 2, 2), (5, None, None, 0)])
-def test_pruning_between_steps(steps, every, prunings, times):
-    model = normalised()
-    callback = HuggingFaceCallback(Pruner(model, amount=Fraction(0.2)), every=every, prunings=prunings)
-    optimizer = sgd(model)
-    fit_transformers(callback, model, optimizer, steps)
+    fit(callback, model, optimizer, length)
     assert len(callback.reports) == times
     assert callback.pruner.revived() == {}
     assert not optimizer._optimizer_step_post_hooks

@@ -92,10 +92,8 @@ class SAP:
     beta: float = 0.9
 
     def __post_init__(self) -> None:
-        check_exponents(self.p, self.q)
-        for name, value in (("eta", self.eta), ("gamma", self.gamma)):
-            if not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be >= 0 and finite, got {value}")
+        check_measures(self.p, self.q, self.eta)
+        _check_scale("gamma", self.gamma)
         if not 0 <= self.beta <= 1:
             raise ValueError(f"beta must satisfy 0 <= beta <= 1, got {self.beta}")
 
@@ -142,9 +140,7 @@ class Fraction:
     eta: float = 0.0
 
     def __post_init__(self) -> None:
-        check_exponents(self.p, self.q)
-        if not 0 <= self.eta < math.inf:
-            raise ValueError(f"eta must be >= 0 and finite, got {self.eta}")
+        check_measures(self.p, self.q, self.eta)
         if not 0 <= exact(self.share) <= 1:
             raise ValueError(f"share must satisfy 0 <= share <= 1, got {self.share}")
 
@@ -181,3 +177,14 @@ def check_exponents(p: float, q: float) -> None:
     """Raise ValueError unless 0 < p < q < inf."""
     if not 0 < p < q < math.inf:
         raise ValueError(f"p must satisfy 0 < p < q < inf, got p={p}, q={q}")
+
+
+def check_measures(p: float, q: float, eta: float) -> None:
+    """Raise ValueError unless an index and a bound are defined: 0 < p < q < inf and 0 <= eta < inf."""
+    check_exponents(p, q)
+    _check_scale("eta", eta)
+
+
+def _check_scale(name: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be >= 0 and finite, got {value}")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pqi.prune.amount import Quota, check_exponents, exact
+from pqi.prune.amount import Quota, check_measures, exact
 from pqi.prune.records import GroupStats
 
 Course = Literal["geometric", "linear", "cubic"]
@@ -65,9 +65,7 @@ class Target:
     eta: float = 0.0
 
     def __post_init__(self) -> None:
-        check_exponents(self.p, self.q)
-        if not 0 <= self.eta < math.inf:
-            raise ValueError(f"eta must be >= 0 and finite, got {self.eta}")
+        check_measures(self.p, self.q, self.eta)
         if not 0 <= exact(self.sparsity) <= 1:
             raise ValueError(f"sparsity must satisfy 0 <= sparsity <= 1, got {self.sparsity}")
         if self.steps < 1:

@@ -44,14 +44,12 @@ def cifar10(folder: Path) -> Dataset:
 
 
 def cifar100(folder: Path) -> Dataset:
-    """Return CIFAR100, with its fine labels, from the files for training and testing.
+    """Return CIFAR100, with its fine labels (0 … 99), from the files for training and testing.
 
     Raises
     ------
-    ValueError
-        If a file is no such batch, refers to anything but arrays, or has a label outside 0 … 99.
-    OSError
-        If a file is missing or cannot be read.
+    ValueError, OSError
+        As `cifar10`.
     """
     train, test = find(folder, ("cifar-100-python", "."), ["train", "test"])
     normalisation = Normalisation((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762))
