@@ -1,6 +1,7 @@
 """The command: what it runs, what it says when it is misused, and that it can be stopped and resumed."""
 
 import dataclasses
+import os
 import signal
 import subprocess
 import sys
@@ -162,6 +163,15 @@ def test_list_shows_the_runs_and_how_far_they_are(capsys, empty):
     first, second = (line.split() for line in capsys.readouterr().out.splitlines())
     assert [first[0], second[0]] == ["2/2", "0/2"]
     assert (empty / first[1] / "config.json").exists()
+
+
+def test_a_list_that_nobody_reads_to_its_end_is_no_error(empty):
+    command = [sys.executable, "-m", "pqi", "prune", "--grid", "digits-study", "--list"]
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, cwd=empty, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_list_shows_which_runs_ended_early(capsys, empty):

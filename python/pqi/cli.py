@@ -6,6 +6,7 @@ Exit status: 0 when all is well, 1 when a run failed, 2 for a wrong command or i
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "report":
             return report(options.directory, running_mean=options.running_mean)
         return prune(options)
+    except BrokenPipeError:  # `--list | head`: nobody reads on, and the interpreter's last flush must not say so again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (ValueError, OSError) as error:
         return _complain(f"pqindex {options.command}: error: {error}")
     except KeyboardInterrupt:
@@ -164,6 +168,7 @@ def list_runs(configs: Sequence[RunConfig], out: Path) -> int:
         run = RunDirectory(out / config.name)
         phase = run.stopped()
         print(f"{run.finished()}/{config.iterations + 1} {run.path}{f' stopped at {phase}' if phase else ''}")
+    sys.stdout.flush()
     return 0
 
 
