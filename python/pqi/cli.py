@@ -65,11 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "report":
             return report(options.directory, running_mean=options.running_mean)
         return prune(options)
-    except BrokenPipeError:  # `--list | head`: nobody reads on, and the interpreter's last flush must not say so again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except (ValueError, OSError) as error:
-        return _complain(f"pqindex {options.command}: error: {error}")
+        unread = isinstance(error, BrokenPipeError)
+        return _leave_unread() if unread else _complain(f"pqindex {options.command}: error: {error}")
     except KeyboardInterrupt:
         print("interrupted: finished iterations are kept, the same command resumes", file=sys.stderr)
         return 130
@@ -182,6 +180,12 @@ def report(directory: Path, *, running_mean: bool = False) -> int:
     print_tables(written.sections, Console())
     print(f"report: {written.page}   figures: {written.figures[0].parent}")
     return 0
+
+
+def _leave_unread() -> int:
+    """Where nobody reads on, as behind `head`, keep the interpreter's last flush from saying so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
 
 
 def _complain(message: str) -> int:
