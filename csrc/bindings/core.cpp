@@ -219,6 +219,16 @@ uint64_t read_pass(const ArrayView& array) {
   return cpu::read_pass(groups);
 }
 
+void clear_below(const ArrayView& array, uint64_t least, const ArrayView& out) {
+  const View from = array.view.coalesced(), to = out.view.coalesced();
+  if (!from.contiguous() || !to.contiguous() || !out.writable) throw py::value_error("x and out must be contiguous");
+  const size_t bytes = from.size() * item_size(from.dtype);
+  if (to.size() * item_size(to.dtype) != bytes) throw py::value_error("out must have as many bytes as x");
+  if (from.data < to.data + bytes && to.data < from.data + bytes) throw py::value_error("x and out must not overlap");
+  py::gil_scoped_release unlocked;
+  cpu::kernels().clear_below(from.dtype, from.data, from.size(), least, const_cast<char*>(to.data));
+}
+
 void bind_view(py::module_& m) {
   py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
       .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
@@ -275,6 +285,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("histogram_extent", &histogram_extent, dtype, counts);
   m.def("histogram_topk_threshold", &histogram_topk_threshold, dtype, counts, py::arg("k"));
   m.def("histogram_above", &histogram_above, dtype, counts, py::arg("magnitude"));
+  m.def("clear_below", &clear_below, py::arg("array"), py::arg("least"), py::arg("out"));
   m.def("read_pass", &read_pass, py::arg("array"));
   m.def("isa", [] { return std::string(cpu::kernels().name); });
   m.def("isas_compiled", &cpu::compiled_isas);

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 import pqi
 from checkpoint.files import GOOD, put
 from checkpoint.test_scanning import weights
-from pqi.checkpoint import apply, quotas
+from pqi.checkpoint import apply, block_file, elements, masking, quotas
 from pqi.checkpoint.masking import mask_checkpoint
 from pqi.checkpoint.reading import open_checkpoint
 
@@ -61,14 +63,17 @@ def counts(x: Any, amount: Any, axis: Any = None) -> Any:
     return [d - amount.quota(group).count for group in stats]
 
 
-@pytest.mark.parametrize("chunk", [1 << 20, 100])
+@pytest.mark.parametrize("block", [1 << 20, 100])
 @pytest.mark.parametrize("amount", AMOUNTS.values(), ids=AMOUNTS.keys())
 @pytest.mark.parametrize("scope", ["global", "layer", "neuron"])
 @pytest.mark.parametrize("form", ["safetensors", "torch"])
 def test_masks_are_those_made_in_memory(
-    form: str, scope: str, amount: Any, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    form: str, scope: str, amount: Any, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "CHUNK", chunk)
+    """Also if elements are cut by the edges of blocks, and output units too wide to be ranked again and again."""
+    monkeypatch.setattr(elements, "CHUNK", block)
+    monkeypatch.setattr(block_file, "BLOCK", block)
+    monkeypatch.setattr(apply, "MOST_RANKED", block)
     tensors, source, out = model(), tmp_path / "m", tmp_path / "out"
     if form == "safetensors":
         library.save_file(tensors, source, metadata={"a": "b"})
@@ -205,6 +210,14 @@ def test_weights_that_share_storage_in_part_are_refused(tmp_path: Path) -> None:
     assert int((written["all"] == 0).sum()) == 12
 
 
+def shards(folder: Path) -> Path:
+    """Write two shards and their index, and return its path."""
+    generator = np.random.default_rng(0)
+    for name in "ab":
+        put(folder, name, weights(**{name: generator.normal(size=(50, 61)).astype(np.float32)}))
+    return put(folder, "m.index.json", json.dumps({"weight_map": {"a": "a", "b": "b"}}).encode())
+
+
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> int:
         raise OSError(28, "No space left on device")
@@ -213,3 +226,69 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     source = put(tmp_path, "w.npy", GOOD["good.npy"])
     assert "No space" in refusal(source, tmp_path / "out.npy")
     assert not (tmp_path / "out.npy").exists()
+    assert "No space" in refusal(shards(tmp_path), tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+KILLED = """
+import os, sys, pathlib
+from pqi.checkpoint import block_file
+from pqi.checkpoint.masking import mask_checkpoint
+from pqi.checkpoint.reading import open_checkpoint
+from pqi.prune import Fraction
+block_file.BLOCK, write, calls = 4096, os.pwrite, []
+def pwrite(*arguments):
+    calls.append(0)
+    if len(calls) == 5:
+        os.kill(os.getpid(), 9)
+    return write(*arguments)
+os.pwrite = pwrite
+mask_checkpoint(open_checkpoint(pathlib.Path(sys.argv[1])), pathlib.Path(sys.argv[2]), Fraction(0.5), overwrite=True)
+"""
+
+
+def test_killed_in_the_middle_there_is_no_half_written_file(tmp_path: Path) -> None:
+    source, out = shards(tmp_path), tmp_path / "out"
+    out.mkdir()
+    put(out, "a", b"before")
+    done = subprocess.run([sys.executable, "-c", KILLED, source, out], check=False)
+    assert done.returncode == -9
+    assert (out / "a").read_bytes() == b"before"
+    assert {path.name for path in out.iterdir()} == {"a", ".a.partial", ".b.partial"}
+    mask_checkpoint(open_checkpoint(source), out, Fraction(0.5), overwrite=True)
+    assert {path.name for path in out.iterdir()} == {"a", "b", "m.index.json"}
+    assert pqi.scan(out / "m.index.json").total.measures.zeros == 50 * 61  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("scope", ["global", "neuron"])
+def test_past_the_page_cache_the_bytes_are_the_same(
+    scope: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library.save_file(model(), tmp_path / "m")
+    monkeypatch.setattr(block_file, "BLOCK", 8192)
+    for name, absorbed in (("cached", float("inf")), ("direct", 0)):
+        monkeypatch.setattr(masking, "absorbed", lambda absorbed=absorbed: absorbed)
+        mask_checkpoint(open_checkpoint(tmp_path / "m"), tmp_path / name, SAP(), scope=scope)
+    assert (tmp_path / "direct").read_bytes() == (tmp_path / "cached").read_bytes()
+
+
+@pytest.mark.parametrize("scope", ["global", "layer", "neuron"])
+@pytest.mark.parametrize("padding", [0, 1, 3])
+def test_tensors_at_odd_places(padding: int, scope: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in the format aligns tensors; many ties, and edges of blocks within elements."""
+    monkeypatch.setattr(block_file, "BLOCK", 1001)
+    values = np.random.default_rng(padding).integers(-3, 4, (40, 57))
+    arrays = {name: values.astype(name) * (name != "float64" or 0.25) for name in ("float32", "float64")}
+    content = weights(**arrays)
+    length = int.from_bytes(content[:8], "little")
+    header = content[8 : 8 + length].rstrip() + b" " * (8 + padding)
+    source = put(tmp_path, "m", len(header).to_bytes(8, "little") + header + content[8 + length :])
+    mask_checkpoint(open_checkpoint(source), tmp_path / "out", Fraction("0.45"), scope=scope)
+    written = library.load_file(tmp_path / "out")
+    if scope == "global":
+        masks = pqi.topk_mask(pqi.pooled(list(arrays.values())), 2 * values.size - 2 * values.size * 45 // 100)
+    else:
+        axis, d = (1, 57) if scope == "neuron" else (None, values.size)
+        masks = [pqi.topk_mask(x, d - d * 45 // 100, axis=axis) for x in arrays.values()]
+    for (name, x), mask in zip(arrays.items(), masks, strict=True):
+        assert (written[name].numpy() == x * mask).all()

@@ -3,6 +3,7 @@
 // would let the linker pick the copy that this machine cannot run.
 #include "kernels.hpp"
 
+#include "kernels/clear.hpp"
 #include "kernels/convert.hpp"
 #include "kernels/keys.hpp"
 #include "kernels/lane_measures.hpp"
@@ -59,6 +60,7 @@ const Kernels PQI_KERNELS = {
     settle_largest<uint64_t>,
     sort_columns<uint32_t>,
     sort_columns<uint64_t>,
+    clear_below,
 };
 
 }  // namespace pqi::cpu

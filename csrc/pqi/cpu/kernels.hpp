@@ -123,6 +123,10 @@ struct Kernels {
   // Sorts the columns of a [width][lanes] tile (of tile_rows(width) rows) ascending.
   void (*sort_columns32)(uint32_t* tile, size_t width);
   void (*sort_columns64)(uint64_t* tile, size_t width);
+
+  // Copies elements of a type as they are, but zero where the key is below `least`. Neither side need be aligned; they
+  // must not overlap. Keys of bool are its bytes.
+  void (*clear_below)(DType, const void*, size_t n, uint64_t least, void* out);
 };
 
 #if defined(__aarch64__)

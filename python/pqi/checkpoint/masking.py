@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import errno
+import threading
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pqi
-from pqi.checkpoint.apply import Pruned, prune_group
-from pqi.checkpoint.magnitude import Bits
+from pqi.checkpoint import block_file
+from pqi.checkpoint.apply import Plan, Pruned, plan_group
 from pqi.checkpoint.mapping import map_file
-from pqi.checkpoint.output import BLOCK, Output
+from pqi.checkpoint.output import Output
+from pqi.checkpoint.page_cache import absorbed
 from pqi.checkpoint.quotas import SCOPES
 from pqi.checkpoint.scanning import Selection
 from pqi.checkpoint.stored import Checkpoint, StoredTensor, refuse
@@ -100,25 +103,52 @@ def mask_checkpoint(
         raise ValueError(f"scope must be one of {', '.join(SCOPES)}, got {scope!r}")
     tensors = _prunable(checkpoint, selection or Selection())
     targets = _targets(checkpoint, out, overwrite=overwrite)
-    groups = SCOPES[scope](tensors, amount)
     threads = int(pqi.info()["num_threads"])
     with ThreadPoolExecutor(threads) as pool:
-        with ExitStack() as stack:
-            outputs = {
-                source: stack.enter_context(Output(source, target, [t for t in tensors if _file(t) == source]))
-                for source, target in targets.items()
-            }
-
-            def write(tensor: StoredTensor, first: int, bits: Bits) -> None:
-                outputs[_file(tensor)].write(tensor, first, bits)
-                on_advance(bits.nbytes)
-
-            pruned = [found for group in groups for found in prune_group(group, write, pool)]
-            for output in outputs.values():
-                output.finish(pool)
+        plans = [plan for group in SCOPES[scope](tensors, amount) for plan in plan_group(group, pool)]
+        on_advance(sum(plan.tensor.nbytes for plan in plans if plan.clearing is None))
+        pruned = _write(plans, targets, threads, on_advance)
+        _copy_index(checkpoint, out)
         files = tuple(targets.values())
         sizes = _sizes(pruned, files, pool, compress=compress)
     return MaskReport(tuple(pruned), files, sizes)
+
+
+def _write(
+    plans: Sequence[Plan], targets: dict[Path, Path], threads: int, on_advance: Callable[[int], None]
+) -> list[Pruned]:
+    """Write all files, blocks of each in turn: a file takes one writer at a time.
+
+    Past the page cache a writer sleeps until the disk is done; twice as many then keep the processors busy.
+    """
+    direct = sum(source.stat().st_size for source in targets) > absorbed()
+    writers, computing, buffers = threads * (2 if direct else 1), threading.Semaphore(threads), threading.local()
+    with ExitStack() as stack:
+        outputs = [
+            stack.enter_context(Output(source, target, _of_file(plans, source), direct=direct))
+            for source, target in targets.items()
+        ]
+
+        def work(job: tuple[Output, int]) -> None:
+            output, begin = job
+            if not hasattr(buffers, "block"):
+                buffers.block = block_file.aligned()
+            with computing:
+                count, advanced = output.assemble(begin, buffers.block)
+            output.write(begin, buffers.block, count)
+            on_advance(advanced)
+
+        blocks = ([(output, begin) for begin in range(0, output.size, block_file.BLOCK)] for output in outputs)
+        in_turn = (job for jobs in zip_longest(*blocks) for job in jobs if job is not None)
+        with ThreadPoolExecutor(writers) as pool:
+            for _ in pool.map(work, in_turn):
+                pass
+        found = {pruned.tensor.name: pruned for output in outputs for pruned in output.finish()}
+    return [found[plan.tensor.name] for plan in plans]
+
+
+def _of_file(plans: Sequence[Plan], source: Path) -> list[Plan]:
+    return [plan for plan in plans if plan.tensor.origin is not None and plan.tensor.origin.file == source]
 
 
 def _prunable(checkpoint: Checkpoint, selection: Selection) -> list[StoredTensor]:
@@ -146,13 +176,15 @@ def _targets(checkpoint: Checkpoint, out: Path, *, overwrite: bool) -> dict[Path
             raise ValueError(f"the output must not be the input, got {target}")
         if target.exists() and not overwrite:
             raise FileExistsError(errno.EEXIST, "file exists, and overwriting was not asked for", str(target))
-    if checkpoint.index is not None and out.is_dir():
-        (out / checkpoint.index.name).write_bytes(checkpoint.index.read_bytes())
     return targets
 
 
-def _file(tensor: StoredTensor) -> Path:
-    return tensor.origin.file if tensor.origin is not None else Path()
+def _copy_index(checkpoint: Checkpoint, out: Path) -> None:
+    """Copy the list of shards once they are there."""
+    if checkpoint.index is not None and out.is_dir():
+        partial = out / f".{checkpoint.index.name}.partial"
+        partial.write_bytes(checkpoint.index.read_bytes())
+        partial.replace(out / checkpoint.index.name)
 
 
 def _sizes(pruned: Sequence[Pruned], files: Sequence[Path], pool: Executor, *, compress: bool | None) -> Sizes:
@@ -170,6 +202,6 @@ def _deflated(file: Path, pool: Executor) -> int:
     memory = map_file(file)
 
     def length(begin: int) -> int:
-        return len(zlib.compress(memory[begin : begin + BLOCK].data))
+        return len(zlib.compress(memory[begin : begin + block_file.BLOCK].data))
 
-    return sum(pool.map(length, range(0, memory.size, BLOCK)))
+    return sum(pool.map(length, range(0, memory.size, block_file.BLOCK)))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 import pqi
-from pqi import GiniSketch, Histogram
+from pqi import GiniSketch, Histogram, PowerSums
 from pqi.checkpoint.element import ElementType
 from pqi.checkpoint.stored import StoredTensor
 
@@ -158,12 +159,13 @@ class Vector:
     def _read_anew(self, count: int) -> Measures:
         x = pqi.pooled([tensor.array() for tensor in self._tensors])
         workspace = gini_workspace(self._tensors)
+        sums = _sums(x, self._settings.pairs)
         return Measures(
             sum(part.zeros for part in self._parts),
             float(np.max([part.max for part in self._parts])),
-            _mean(x),
+            float(sums.power_means()[sums.exponents.index(1.0)]),
             *_gini(x, count, self._sketch, workspace, self._settings),
-            _results(self._settings, _indices(functools.partial(pqi.index_grid, x), self._settings.pairs), count),
+            _results(self._settings.pairs, sums, count),
         )
 
 
@@ -177,16 +179,17 @@ def _measure(tensor: StoredTensor, settings: Settings) -> tuple[Measures, Histog
     if is_counted(tensor.element, tensor.count):
         histogram = pqi.histogram(x)
         return _from_histogram(histogram, settings), histogram
-    (p, q), *others = settings.pairs
-    grid_of = functools.partial(pqi.index_grid, x)
     if tensor.count < SKETCHED_FROM or tensor.element.itemsize <= 2:
+        (p, q), *others = settings.pairs
         found = pqi.summary(x, p, q)
-        grid = _indices(grid_of, others) | {(p, q): float(found.index)}
         zeros, largest, mean, gini = int(found.zeros), float(found.max), float(found.mean), float(found.gini)
-        return Measures(zeros, largest, mean, gini, gini, gini, _results(settings, grid, tensor.count)), None
+        bound = float(found.bound)
+        first = PairResult(p, q, float(found.index), bound, bound / tensor.count)
+        rest = _results(others, _sums(x, others), tensor.count) if others else ()
+        return Measures(zeros, largest, mean, gini, gini, gini, (first, *rest)), None
     sketch = pqi.gini_sketch(x, tol=settings.tol)
     ginis = _gini(x, tensor.count, lambda: sketch, gini_workspace([tensor]), settings)
-    results = _results(settings, _indices(grid_of, settings.pairs), tensor.count)
+    results = _results(settings.pairs, _sums(x, settings.pairs), tensor.count)
     return Measures(sketch.zeros, sketch.max, sketch.mean, *ginis, results), sketch
 
 
@@ -207,15 +210,8 @@ def _gini(
 
 def _from_histogram(histogram: Histogram, settings: Settings) -> Measures:
     gini = histogram.gini()
-    return Measures(
-        histogram.zeros,
-        histogram.max,
-        histogram.mean,
-        gini,
-        gini,
-        gini,
-        _results(settings, _indices(histogram.index_grid, settings.pairs), histogram.live),
-    )
+    results = _results(settings.pairs, _Counted(histogram, settings.pairs), histogram.live)
+    return Measures(histogram.zeros, histogram.max, histogram.mean, gini, gini, gini, results)
 
 
 def is_counted(element: ElementType, count: int) -> bool:
@@ -243,22 +239,37 @@ def gini_workspace(tensors: Sequence[StoredTensor]) -> int:
     return count * (8 if widest == 8 else 2)
 
 
-def _indices(grid_of: Callable[..., Any], pairs: Sequence[Pair]) -> dict[Pair, float]:
-    """Return the index at every pair, from one call of ``index_grid``."""
-    if not pairs:
-        return {}
-    rows, columns = (sorted(set(exponents)) for exponents in zip(*pairs, strict=True))
-    grid = np.asarray(grid_of(rows, columns))
-    return {(p, q): float(grid[rows.index(p), columns.index(q)]) for p, q in pairs}
+class _Sums(Protocol):
+    """What the measures of pairs of exponents follow from."""
+
+    def index(self, p: float, q: float) -> float:
+        """PQ Index."""
+
+    def retained_bound(self, p: float, q: float) -> float:
+        """Theorem 2's bound at η = 0."""
 
 
-def _results(settings: Settings, grid: Mapping[Pair, float], count: int) -> tuple[PairResult, ...]:
-    results = []
-    for p, q in settings.pairs:
-        bound = pqi.retained_bound_from_index(grid[p, q], count, p, q)
-        results.append(PairResult(p, q, grid[p, q], bound, bound / count))
-    return tuple(results)
+class _Counted:
+    """A histogram's measures of some pairs, the indices of all computed at once."""
+
+    def __init__(self, histogram: Histogram, pairs: Sequence[Pair]) -> None:
+        self._rows, self._columns = (sorted(set(exponents)) for exponents in zip(*pairs, strict=True))
+        self._grid = histogram.index_grid(self._rows, self._columns)
+        self.retained_bound: Callable[[float, float], float] = histogram.retained_bound
+
+    def index(self, p: float, q: float) -> float:
+        return float(self._grid[self._rows.index(p), self._columns.index(q)])
 
 
-def _mean(x: Any) -> float:
-    return float(np.asarray(pqi.power_means(x, [1.0]))[0])
+def _sums(x: Any, pairs: Sequence[Pair]) -> PowerSums:
+    """Return the power sums that these pairs and the mean follow from: one read, the bits of the array functions."""
+    sums = PowerSums(sorted({1.0, *itertools.chain(*pairs)}))
+    sums.update(x)
+    return sums
+
+
+def _results(pairs: Sequence[Pair], sums: _Sums, count: int) -> tuple[PairResult, ...]:
+    bounds = [sums.retained_bound(p, q) for p, q in pairs]
+    return tuple(
+        PairResult(p, q, sums.index(p, q), bound, bound / count) for (p, q), bound in zip(pairs, bounds, strict=True)
+    )

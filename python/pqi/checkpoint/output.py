@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+import bisect
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from pqi.checkpoint.apply import strided_bits
-from pqi.checkpoint.magnitude import Bits
+from pqi.checkpoint import block_file, checksums
+from pqi.checkpoint.apply import Plan, Pruned
+from pqi.checkpoint.block_file import BlockFile
+from pqi.checkpoint.elements import Elements, strided_bits
 from pqi.checkpoint.mapping import map_file
 from pqi.checkpoint.raw_tensor import extent, row_major
 from pqi.checkpoint.stored import Bytes, StoredTensor, refuse, shown
 
-BLOCK = 4 << 20
-DIRECTORY_ENTRY, DATA_DESCRIPTOR = 46, b"PK\x07\x08"
-
 
 class Output:
-    """One output file: begun as the gaps between the tensors to write, finished by renaming it into place.
+    """One output file: assembled block by block, and renamed into place when all is written.
 
     Parameters
     ----------
     source, target : Path
-    tensors : sequence of StoredTensor
-        Those of `source` that will be written, each once and whole; their storages must not overlap.
+    plans : sequence of Plan
+        For the tensors of `source` that are pruned; their storages must not overlap.
+    direct : bool
+        Whether to write past the page cache; archives never are, since they are read again for their checksums.
 
     Raises
     ------
@@ -40,104 +38,149 @@ class Output:
         If the file cannot be created.
     """
 
-    def __init__(self, source: Path, target: Path, tensors: Sequence[StoredTensor]) -> None:
-        self._source, self._target = source, target
+    def __init__(self, source: Path, target: Path, plans: Sequence[Plan], *, direct: bool = False) -> None:
+        self._source, self._target, self._plans = source, target, plans
         self._memory = map_file(source)
-        self._streamed = [tensor for tensor in tensors if tensor.contiguous]
-        self._strided = {
-            tensor.name: np.empty(tensor.count, f"u{tensor.element.itemsize}")
-            for tensor in tensors
-            if not tensor.contiguous
-        }
-        self._tensors = {tensor.name: tensor for tensor in tensors}
-        _check_apart(source, tensors)
+        _check_apart(source, [plan.tensor for plan in plans])
+        parts = [_Part(plan, self._memory) for plan in plans if plan.clearing is not None]
+        self._parts = sorted(parts, key=lambda part: part.begin)
+        self._ends = [part.end for part in self._parts]
+        self._archive = checksums.is_archive(self._memory)
         self._partial = target.with_name(f".{target.name}.partial")
-        self._file = os.open(self._partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o666)
-        os.truncate(self._file, self._memory.size)
+        try:
+            self._file = BlockFile(self._partial, self.size, direct=direct and not self._archive)
+        except BaseException:
+            self._partial.unlink(missing_ok=True)
+            raise
 
     def __enter__(self) -> Output:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        os.close(self._file)
+        self._file.close()
         if error is None:
             self._partial.replace(self._target)
         else:
             self._partial.unlink(missing_ok=True)
 
-    def write(self, tensor: StoredTensor, first: int, bits: Bits) -> None:
-        """Write consecutive elements; any thread, any order."""
-        if tensor.name in self._strided:
-            self._strided[tensor.name][first : first + bits.size] = bits
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self._memory.size
+
+    def assemble(self, begin: int, buffer: Bytes) -> tuple[int, int]:
+        """Put the block that begins here into a buffer; return its bytes, and how many of them pruned tensors have."""
+        end, reached, pruned = min(begin + block_file.BLOCK, self.size), begin, 0
+        for place in range(bisect.bisect_right(self._ends, begin), len(self._parts)):
+            part = self._parts[place]
+            if part.begin >= end:
+                break
+            first, last = max(part.begin, begin), min(part.end, end)
+            buffer[reached - begin : first - begin] = self._memory[reached:first]
+            part.write(first, buffer[first - begin : last - begin])
+            reached, pruned = last, pruned + last - first
+        buffer[reached - begin : end - begin] = self._memory[reached:end]
+        return end - begin, pruned
+
+    def write(self, begin: int, buffer: Bytes, count: int) -> None:
+        """Write an assembled block; any thread, any order."""
+        self._file.write_block(begin, buffer, count)
+
+    def finish(self) -> list[Pruned]:
+        """Say what became of the tensors once all blocks are written, and renew an archive's checksums."""
+        self._file.finish()
+        if self._archive:
+            changed = {plan.tensor.origin.begin for plan in self._plans if plan.tensor.origin is not None}
+            checksums.renew(self._source, self._partial, changed, self._file.patch)
+        counted = {part.plan.tensor.name: part.nonzero for part in self._parts}
+        return [
+            Pruned(plan.tensor, plan.kept, counted[plan.tensor.name] if plan.nonzero is None else plan.nonzero)
+            for plan in self._plans
+        ]
+
+
+class _Part:
+    """The bytes of a file between a tensor's first element and its last, pruned."""
+
+    def __init__(self, plan: Plan, memory: Bytes) -> None:
+        self.plan, self._memory = plan, memory
+        self.begin, self.end = _place(plan.tensor)
+        self._left = self.end - self.begin
+        self._counts: list[int] = []
+        self._lock = threading.Lock()
+        self._image: Bytes | None = None
+
+    @property
+    def nonzero(self) -> int:
+        """Elements that were counted not to be zero while they were written."""
+        return sum(self._counts)
+
+    def write(self, begin: int, out: Bytes) -> None:
+        """Write consecutive bytes; each of them is asked for once."""
+        if self.plan.tensor.contiguous:
+            self._fill_bytes(begin - self.begin, out)
             return
-        ordered = bits.astype(bits.dtype.newbyteorder(">")) if tensor.swapped else bits
-        self._put(_begin(tensor) + first * tensor.element.itemsize, ordered)
+        with self._lock:
+            if self._image is None:
+                self._image = self._scattered()
+            image = self._image
+            self._left -= out.size
+            if self._left == 0:
+                self._image = None
+        out[...] = image[begin - self.begin : begin - self.begin + out.size]
 
-    def finish(self, pool: Executor) -> None:
-        """Copy everything else, write what had to be gathered, and renew an archive's checksums."""
-        for _ in pool.map(lambda part: self._put(part.start, self._memory[part]), self._gaps()):
-            pass
-        for name, bits in self._strided.items():
-            tensor = self._tensors[name]
-            begin, end = _place(tensor)
-            storage = self._memory[begin:end].copy()
-            strided_bits(tensor, storage, 0)[...] = bits.reshape(tensor.shape)
-            self._put(begin, storage)
-        if self._memory[:2].tobytes() == b"PK":
-            self._renew_checksums()
+    def _fill_bytes(self, offset: int, out: Bytes) -> None:
+        """Fill whole elements where they go; one that is cut by the edge of a block is made apart, on either side."""
+        width = self.plan.tensor.element.itemsize
+        before = -offset % width
+        if before > 0:
+            element = np.empty(width, np.uint8)
+            self._fill(offset // width, element)
+            out[:before] = element[width - before :][: out.size]
+        first, last = -(-offset // width), (offset + out.size) // width
+        if last > first:
+            self._counts.append(self._fill(first, out[before : before + (last - first) * width]))
+        after = (offset + out.size) % width
+        if after > 0 and last >= first:
+            element = np.empty(width, np.uint8)
+            self._counts.append(self._fill(last, element))
+            out[out.size - after :] = element[:after]
 
-    def _put(self, place: int, data: Bits | Bytes) -> None:
-        view = np.ascontiguousarray(data).data.cast("B")
-        while view:
-            written = os.pwrite(self._file, view, place)
-            view, place = view[written:], place + written
+    def _fill(self, first: int, out: Bytes) -> int:
+        """Fill elements in the file's byte order."""
+        tensor, clearing = self.plan.tensor, self.plan.clearing
+        if clearing is None:
+            raise ValueError(f"tensor {shown(tensor.name)} stays as it is")
+        found = clearing.fill(self._read, first, out)
+        if tensor.swapped:
+            out.view(f"u{tensor.element.itemsize}").byteswap(inplace=True)
+        return found
 
-    def _gaps(self) -> Iterator[slice]:
-        reached = 0
-        for begin, end in [*sorted(_place(tensor) for tensor in self._streamed), (self._memory.size,) * 2]:
-            yield from (slice(at, min(at + BLOCK, begin)) for at in range(reached, begin, BLOCK))
-            reached = end
+    def _read(self, begin: int, end: int) -> Bytes:
+        tensor = self.plan.tensor
+        width = tensor.element.itemsize
+        stored = self._memory[self.begin + begin * width : self.begin + end * width]
+        return stored.view(f"u{width}").byteswap().view(np.uint8) if tensor.swapped else stored
 
-    def _renew_checksums(self) -> None:
-        """Put the CRC-32 of members that changed into their headers, descriptors and directory entries."""
-        with zipfile.ZipFile(self._source) as archive:
-            place, found = archive.start_dir, archive.infolist()
-        written = map_file(self._partial)
-        changed = {tensor.origin.begin for tensor in self._tensors.values() if tensor.origin is not None}
-        for info in found:
-            lengths = struct.unpack("<HHH", self._memory[place + 28 : place + 34].tobytes())
-            header = info.header_offset
-            local = sum(struct.unpack("<HH", self._memory[header + 26 : header + 30].tobytes()))
-            begin = header + 30 + local
-            if begin in changed:
-                checksum = struct.pack("<I", _crc(written[begin : begin + info.file_size]))
-                self._put(place + 16, np.frombuffer(checksum, np.uint8))
-                end = begin + info.file_size
-                if info.flag_bits & 8:
-                    marked = self._memory[end : end + 4].tobytes() == DATA_DESCRIPTOR
-                    self._put(end + 4 * marked, np.frombuffer(checksum, np.uint8))
-                else:
-                    self._put(header + 14, np.frombuffer(checksum, np.uint8))
-            place += DIRECTORY_ENTRY + sum(lengths)
-
-
-def _crc(content: Bytes) -> int:
-    checksum = 0
-    for begin in range(0, content.size, BLOCK):
-        checksum = zlib.crc32(content[begin : begin + BLOCK].data, checksum)
-    return checksum
-
-
-def _begin(tensor: StoredTensor) -> int:
-    """Return the byte of the file at which the first element lies."""
-    if tensor.origin is None:
-        raise ValueError(f"tensor {shown(tensor.name)} must be stored, not compressed, to be pruned in place")
-    return tensor.origin.begin + tensor.offset
+    def _scattered(self) -> Bytes:
+        """Return the storage with the pruned elements where they belong."""
+        tensor, clearing = self.plan.tensor, self.plan.clearing
+        if clearing is None:
+            raise ValueError(f"tensor {shown(tensor.name)} stays as it is")
+        bits = Elements(tensor).bits(slice(None))
+        out = np.empty_like(bits)
+        stored, width = bits.view(np.uint8), tensor.element.itemsize
+        self._counts.append(clearing.fill(lambda a, b: stored[a * width : b * width], 0, out.view(np.uint8)))
+        image = self._memory[self.begin : self.end].copy()
+        strided_bits(tensor, image, 0)[...] = out.reshape(tensor.shape)
+        return image
 
 
 def _place(tensor: StoredTensor) -> tuple[int, int]:
     """Return the bytes of the file from the first element to past the last."""
-    begin = _begin(tensor)
+    if tensor.origin is None:
+        raise ValueError(f"tensor {shown(tensor.name)} must be stored, not compressed, to be pruned in place")
+    begin = tensor.origin.begin + tensor.offset
     touched = extent(tensor.shape, tensor.strides or row_major(tensor.shape))
     return begin, begin + touched * tensor.element.itemsize
 

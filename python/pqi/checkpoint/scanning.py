@@ -94,9 +94,8 @@ def scan(
     Notes
     -----
     Files are mapped and every tensor is read where it lies; extra memory is that of `workspace`, and of compressed or
-    big-endian arrays. The values are those of `index`, `gini` (with this `tol`) and, of that index,
-    `retained_bound_from_index` on the same tensors, to the bit; a measure is nan where they are. An output unit is an
-    entry of the first axis.
+    big-endian arrays. The values are those of `index`, `gini` (with this `tol`) and `retained_bound` on the same
+    tensors, to the bit; a measure is nan where they are. An output unit is an entry of the first axis.
 
     Examples
     --------
