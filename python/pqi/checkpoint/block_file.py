@@ -14,6 +14,7 @@ from pqi.checkpoint.stored import Bytes
 
 BLOCK = 4 << 20
 """Bytes written at once: the system then takes large pages and few locks."""
+LARGE_PAGE = 2 << 20
 SECTOR = 4096
 """What is written past the page cache must begin and end at multiples of this."""
 
@@ -91,11 +92,13 @@ class BlockFile:
 
 
 def aligned() -> Bytes:
-    """Return a buffer of a block that files can be written from past the page cache."""
-    memory = mmap.mmap(-1, BLOCK)
+    """Return a buffer of a block to write from past the page cache; of large pages, so that a disk gets few pieces."""
+    memory = mmap.mmap(-1, BLOCK + LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         memory.madvise(mmap.MADV_HUGEPAGE)
-    return np.frombuffer(memory, np.uint8)
+    buffer = np.frombuffer(memory, np.uint8)
+    begin = -buffer.ctypes.data % LARGE_PAGE
+    return buffer[begin : begin + BLOCK]
 
 
 def _reserve(file: int, size: int) -> None:

@@ -42,7 +42,7 @@ class Output:
         self._source, self._target, self._plans = source, target, plans
         self._memory = map_file(source)
         _check_apart(source, [plan.tensor for plan in plans])
-        parts = [_Part(plan, self._memory) for plan in plans if plan.clearing is not None]
+        parts = [_Part(plan) for plan in plans if plan.clearing is not None]
         self._parts = sorted(parts, key=lambda part: part.begin)
         self._ends = [part.end for part in self._parts]
         self._archive = checksums.is_archive(self._memory)
@@ -102,9 +102,12 @@ class Output:
 class _Part:
     """The bytes of a file between a tensor's first element and its last, pruned."""
 
-    def __init__(self, plan: Plan, memory: Bytes) -> None:
-        self.plan, self._memory = plan, memory
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self.begin, self.end = _place(plan.tensor)
+        # What the tensor was measured through has its pages at hand; another mapping of the file would fetch them again.
+        storage, offset = plan.tensor.memory(), plan.tensor.offset
+        self._stored = storage[offset : offset + self.end - self.begin]
         self._left = self.end - self.begin
         self._counts: list[int] = []
         self._lock = threading.Lock()
@@ -159,7 +162,7 @@ class _Part:
     def _read(self, begin: int, end: int) -> Bytes:
         tensor = self.plan.tensor
         width = tensor.element.itemsize
-        stored = self._memory[self.begin + begin * width : self.begin + end * width]
+        stored = self._stored[begin * width : end * width]
         return stored.view(f"u{width}").byteswap().view(np.uint8) if tensor.swapped else stored
 
     def _scattered(self) -> Bytes:
@@ -171,7 +174,7 @@ class _Part:
         out = np.empty_like(bits)
         stored, width = bits.view(np.uint8), tensor.element.itemsize
         self._counts.append(clearing.fill(lambda a, b: stored[a * width : b * width], 0, out.view(np.uint8)))
-        image = self._memory[self.begin : self.end].copy()
+        image = self._stored.copy()
         strided_bits(tensor, image, 0)[...] = out.reshape(tensor.shape)
         return image
 
