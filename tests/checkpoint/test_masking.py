@@ -228,6 +228,8 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "out.npy").exists()
     assert "No space" in refusal(shards(tmp_path), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+    put(tmp_path / "out", "m.index.json", b"mine")
+    assert "file exists" in refusal(tmp_path / "m.index.json", tmp_path / "out")
 
 
 KILLED = """

@@ -171,7 +171,8 @@ def _targets(checkpoint: Checkpoint, out: Path, *, overwrite: bool) -> dict[Path
     else:
         out.mkdir(exist_ok=True)
         targets = {file: out / file.name for file in checkpoint.files}
-    for source, target in targets.items():
+    copied = {} if checkpoint.index is None or not out.is_dir() else {checkpoint.index: out / checkpoint.index.name}
+    for source, target in (targets | copied).items():
         if target.exists() and target.samefile(source):
             raise ValueError(f"the output must not be the input, got {target}")
         if target.exists() and not overwrite:

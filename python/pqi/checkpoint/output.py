@@ -105,7 +105,7 @@ class _Part:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.begin, self.end = _place(plan.tensor)
-        # What the tensor was measured through has its pages at hand; another mapping of the file would fetch them again.
+        # The pages of the mapping that was measured are at hand; another one would fetch them again.
         storage, offset = plan.tensor.memory(), plan.tensor.offset
         self._stored = storage[offset : offset + self.end - self.begin]
         self._left = self.end - self.begin
