@@ -202,6 +202,7 @@ def test_array_modules_have_tests_of_their_name() -> None:
     elsewhere = {
         "arrays": "inputs",
         "check": "errors",
+        "check_accumulator": "accumulator",
         "check_out": "topk_out",
         "tensors": "torch",
         "device_libraries": "device",

@@ -226,6 +226,9 @@ class Stand:
     def __sub__(self, other: float) -> Stand:
         return Stand(self.values - other)
 
+    def __abs__(self) -> Stand:
+        return Stand(abs(self.values))
+
 
 Stand.__module__ = "cupy"
 

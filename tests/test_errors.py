@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
@@ -219,3 +220,80 @@ def test_the_input_is_left_alone() -> None:
         call(x)
         call(x, axis=0)
     np.testing.assert_array_equal(x, before)
+
+
+def test_numbers_are_no_bytes_nor_complex() -> None:
+    for value in (b"1", bytearray(b"1"), np.complex64(0.5)):
+        with pytest.raises(TypeError, match=r"^p must be a real number, got"):
+            P.index(X, value, 2)
+
+
+def test_exponents_are_a_sequence() -> None:
+    for values in (0.5, b"12", bytearray(b"12"), "12", np.array(0.5), None):
+        with pytest.raises(TypeError, match=r"^p must be a sequence of exponents, got"):
+            P.index_grid(X, values, [20])
+
+
+def test_true_is_no_integer() -> None:
+    with pytest.raises(TypeError, match=r"^axis must be an int, a tuple of ints or None, got \(True,\)$"):
+        P.index(X, axis=(True,))
+    with pytest.raises(TypeError, match=r"^threads must be an integer, got True$"):
+        pqi.set_num_threads(True)
+    with pytest.raises(TypeError, match=r"^limit must be an integer, got False$"):
+        pqi.set_workspace_limit(False)
+
+
+def test_masked_arrays_hide_nothing_in_other_arguments() -> None:
+    """Their own masks would be lost in silence."""
+    hidden = np.ma.masked_array([True, True, False], mask=[True, False, False])
+    calls: dict[str, Callable[[], Any]] = {
+        "where": lambda: P.index(np.ones(3), where=hidden),
+        "k": lambda: P.topk_mask(np.ones((2, 3)), np.ma.masked_array([1, 2], mask=[False, True]), axis=1),
+        "index": lambda: P.retained_bound_from_index(np.ma.masked_array([0.5], mask=[True]), 3),
+        "d": lambda: P.retained_bound_from_index([0.5], np.ma.masked_array([3], mask=[True])),
+        "offsets": lambda: P.segments(np.ones(3), np.ma.masked_array([0, 3], mask=[False, True])),
+    }
+    for name, call in calls.items():
+        with pytest.raises(TypeError, match=f"^{name} must not be a masked array"):
+            call()
+
+
+def test_ragged_sequences_are_named() -> None:
+    ragged = [[1], [2, 3]]
+    calls: dict[str, Callable[[], Any]] = {
+        "k": lambda: P.topk_mask(np.ones((2, 3)), ragged, axis=1),
+        "index": lambda: P.retained_bound_from_index(ragged, 3),
+        "d": lambda: P.retained_bound_from_index(0.5, ragged),
+        "values": lambda: P.segments(ragged, [0, 1]),
+        "offsets": lambda: P.segments(np.ones(3), ragged),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"^{name} must be an array or nested sequences of one shape"):
+            call()
+
+
+@pytest.mark.parametrize("k", [2**63, 2**70, -(2**70)])
+def test_counts_beyond_every_array(k: int) -> None:
+    for x in (X, pytest.importorskip("torch").tensor(X)):
+        for call in (P.topk_mask, P.topk_threshold):
+            with pytest.raises(ValueError, match=rf"^k must satisfy 0 <= k <= live entries, got {k}$"):
+                call(x, k)
+
+
+def test_what_was_given_is_shown() -> None:
+    with pytest.raises(TypeError, match=r"^k must be an integer or an array of integers, got None$"):
+        P.topk_mask(np.array(X), None)
+
+
+def test_other_tensors() -> None:
+    torch = pytest.importorskip("torch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls them a prototype
+        nested = torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])
+    for call in (P.index, pqi.gini_sketch, lambda x: P.gini(x, tol=1e-6)):
+        with pytest.raises(TypeError, match=r"^x must be one strided tensor, got a nested one; pass pqi\.pooled"):
+            call(nested)
+    with pytest.raises(TypeError, match=r"^d must hold real numbers, got dtype <U1$"):
+        P.retained_bound_from_index(torch.tensor(0.5), "a")
+    half = torch.tensor(0.5, dtype=torch.bfloat16)
+    assert P.retained_bound_from_index(half, 3).item() == P.retained_bound_from_index(0.5, 3)

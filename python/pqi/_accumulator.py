@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _arrays, _check
+from pqi import _arrays, _check_accumulator
 from pqi._segments import Segments
 
 if TYPE_CHECKING:
@@ -64,6 +64,6 @@ class Accumulator(ABC):
 
 def one_vector(x: Any, where: Any) -> tuple[list[View], list[View]]:
     """Views of an array or of pooled arrays, and of their masks."""
-    _check.one_vector(isinstance(x, Segments))
+    _check_accumulator.one_vector(isinstance(x, Segments))
     batch = _arrays.prepare_views(x, None, False, where)
     return batch.views, batch.masks

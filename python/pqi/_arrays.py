@@ -76,12 +76,8 @@ def _torch_view(x: Any, name: str = "x") -> View:
 
 
 def _numpy_view(x: Any, name: str = "x") -> View:
-    if isinstance(x, np.ma.MaskedArray):
-        _check.refuse_array(name, "not be a masked array; pass x.data with where=~x.mask")
-    try:
-        array = np.asarray(x)
-    except ValueError as error:
-        _check.refuse_ragged(name, error)
+    _check.not_masked(name, x, "; pass x.data with where=~x.mask")
+    array = _check.array(name, x)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return View.of_numpy(array, name)
@@ -109,6 +105,7 @@ def _view_and_kind(x: Any, name: str) -> tuple[View, Kind]:
 
 def _mask_view(where: Any, shape: tuple[int, ...]) -> View:
     """A mask as a view with its array's shape; broadcasting copies nothing."""
+    _check.not_masked("where", where)
     _check.mask_shape(tuple(where.shape if is_torch(where) else np.shape(where)), shape)
     if is_torch(where):
         _check.mask_dtype(where.dtype is library().bool, where.dtype)
@@ -306,9 +303,13 @@ def finish_masks(batch: Batch, masks: list[Any]) -> list[Any]:
     return [kind.array(mask) if isinstance(mask, np.ndarray) else mask for mask, kind in pairs]
 
 
-def to_numpy(x: Any) -> np.ndarray[Any, Any]:
+def to_numpy(name: str, x: Any) -> np.ndarray[Any, Any]:
     """Small numeric arguments (counts, indices) of any library as a numpy array."""
-    return np.asarray(x.detach().cpu().numpy() if is_torch(x) else x)
+    if is_torch(x):
+        x = x.detach().cpu().resolve_neg()
+        narrow = x.is_floating_point() and x.itemsize < 4  # numpy lacks some of these
+        return np.asarray((x.double() if narrow else x).numpy())
+    return _check.array(name, x)
 
 
 def like(x: Any) -> Kind:

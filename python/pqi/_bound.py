@@ -126,7 +126,7 @@ def of_numbers(index: Any, d: Any, p: float, q: float, eta: float) -> Any:
         from pqi import _device
 
         return _device.bound_of_tensors(index, d, p, q, eta)
-    values, lengths = _check.indices_and_lengths(_arrays.to_numpy(index), _arrays.to_numpy(d))
+    values, lengths = _check.indices_and_lengths(_arrays.to_numpy("index", index), _arrays.to_numpy("d", d))
     bounds = _core.retained_bound_from_index(
         np.ascontiguousarray(values).reshape(-1), np.ascontiguousarray(lengths).reshape(-1), p, q, eta
     )

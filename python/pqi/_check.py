@@ -17,7 +17,7 @@ def real(name: str, value: Any) -> float:
     """A real number."""
     if type(value) is float:
         return value
-    if isinstance(value, (bool, np.bool_, str, bytes, complex)):
+    if isinstance(value, (bool, np.bool_, str, bytes, bytearray, complex, np.complexfloating)):
         raise TypeError(f"{name} must be a real number, got {value!r}")
     try:
         return float(value)
@@ -52,7 +52,11 @@ def exponent_pair(p: Any, q: Any) -> tuple[float, float]:
 
 def exponents(name: str, values: Any) -> list[float]:
     """A non-empty sequence of exponents."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if (
+        isinstance(values, (str, bytes, bytearray))
+        or not isinstance(values, Iterable)
+        or getattr(values, "ndim", 1) < 1
+    ):
         raise TypeError(f"{name} must be a sequence of exponents, got {values!r}")
     checked = [exponent(name, value) for value in values]
     if not checked:
@@ -66,6 +70,16 @@ def eta(value: Any) -> float:
     if not 0.0 <= number < math.inf:
         raise ValueError(f"eta must be >= 0 and finite, got {number}")
     return number
+
+
+def whole(name: str, value: Any) -> int:
+    """An integer, which True and False are not."""
+    if not isinstance(value, bool):
+        try:
+            return operator.index(value)
+        except TypeError:
+            pass
+    raise TypeError(f"{name} must be an integer, got {value!r}")
 
 
 def flag(name: str, value: Any) -> bool:
@@ -83,7 +97,7 @@ def axes(axis: Any, ndim: int) -> tuple[int, ...] | None:
     found = []
     for item in given:
         try:
-            number = operator.index(item)
+            number = whole("axis", item)
         except TypeError:
             raise TypeError(f"axis must be an int, a tuple of ints or None, got {axis!r}") from None
         if not -ndim <= number < ndim:
@@ -129,12 +143,12 @@ def pooled_arrays(arrays: Any) -> list[Any]:
 
 def offsets(given: Any, values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Where segments of `values` begin and end, as an array of its own."""
-    found = np.asarray(given)
+    found = array("offsets", given)
     if found.dtype.kind not in "iu":
         raise TypeError(f"offsets must be integers, got {given!r}")
     if found.ndim != 1 or found.size < 1:
         raise ValueError(f"offsets must be one-dimensional with at least one entry, got shape {found.shape}")
-    shape = tuple(values.shape) if hasattr(values, "shape") else np.shape(values)
+    shape = tuple(values.shape) if hasattr(values, "shape") else array("values", values).shape
     if len(shape) != 1:
         raise ValueError(f"values must be one-dimensional, got shape {shape}")
     falls = np.flatnonzero(found[1:] < found[:-1])
@@ -152,12 +166,6 @@ def segments_have_no_axes(axis: Any, keepdims: bool) -> None:
     """The groups of segments are given by their offsets."""
     if axis is not None or keepdims:
         raise ValueError(f"axis must be None and keepdims False for segments, got {axis=}, {keepdims=}")
-
-
-def one_vector(is_segments: bool) -> None:
-    """A histogram, a sketch or sums are of one group."""
-    if is_segments:
-        raise TypeError("x must be one array or pooled arrays, got segments")
 
 
 def masks_match(where: Any, count: int) -> list[Any]:
@@ -186,7 +194,8 @@ def counts(k: Any, live: Any, group_shape: tuple[int, ...]) -> np.ndarray[Any, A
     """Counts per group: integers, one or one for each group, within [0, live entries]."""
     if not group_shape and type(k) is int and 0 <= k <= (live if type(live) is int else live[0]):
         return np.array([k], dtype=np.uint64)
-    given = np.asarray(k)
+    count_range(k)
+    given = array("k", k)
     count_dtype(given.dtype.kind in "iu", k)
     count_shape(given.shape, group_shape)
     flat = np.broadcast_to(given, group_shape).reshape(-1)
@@ -197,6 +206,12 @@ def counts(k: Any, live: Any, group_shape: tuple[int, ...]) -> np.ndarray[Any, A
         place = f" in group {first}" if flat.size > 1 else ""
         raise ValueError(f"k must satisfy 0 <= k <= {int(most[first])} (live entries), got {int(flat[first])}{place}")
     return flat.astype(np.uint64)
+
+
+def count_range(k: Any) -> None:
+    """A count that no array has so many entries for."""
+    if type(k) is int and not -(1 << 63) <= k < 1 << 63:
+        raise ValueError(f"k must satisfy 0 <= k <= live entries, got {k}")
 
 
 def count_dtype(is_integer: bool, k: Any) -> None:
@@ -231,37 +246,6 @@ def no_cuda_device() -> NoReturn:
     raise RuntimeError("arrays on CUDA devices need a CUDA driver and a device that pqi can reach, got none")
 
 
-def same_histogram_type(same: bool) -> None:
-    """Codes of different types do not add."""
-    if not same:
-        raise TypeError("histograms must be of one element type to be added, got two")
-
-
-def same_sketch_type(first: int, second: int) -> None:
-    """Buckets of float32 and of float64 keys do not add."""
-    if first != second:
-        kinds = " and ".join(("float32", "float64")[kind] for kind in (first, second))
-        raise TypeError(f"sketches must be of one key type to be added, got {kinds}")
-
-
-def same_exponents(first: Sequence[float], second: Sequence[float]) -> None:
-    """Sums of different powers do not add."""
-    if first != second:
-        raise ValueError(f"sums must be of the same exponents to be added, got {first} and {second}")
-
-
-def accumulators(kind: type, other: Any) -> None:
-    """Only accumulators of one kind add."""
-    if not isinstance(other, kind):
-        raise TypeError(f"other must be {kind.__name__}, got {type(other).__name__}")
-
-
-def summed(name: str, value: float, exponents: Sequence[float]) -> None:
-    """Sums answer for their exponents alone."""
-    if value not in exponents:
-        raise ValueError(f"{name} must be one of the exponents {list(exponents)}, got {value}")
-
-
 def tolerance(value: Any) -> float:
     """How wide an interval may be."""
     number = real("tol", value)
@@ -270,26 +254,9 @@ def tolerance(value: Any) -> float:
     return number
 
 
-def state_of(kind: str, state: Any, fields: tuple[str, ...]) -> list[np.ndarray[Any, Any]]:
-    """The arrays of an accumulator's state."""
-    if not isinstance(state, dict) or set(state) != set(fields):
-        raise ValueError(f"state must hold {', '.join(fields)} as {kind}.state does, got {state!r:.80}")
-    return [np.ascontiguousarray(state[field]) for field in fields]
-
-
-def integer(name: str, values: np.ndarray[Any, Any]) -> int:
-    """A single integer in an array."""
-    if values.size != 1 or values.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be one integer, got {values!r:.80}")
-    return int(values[0])
-
-
 def threads(value: Any) -> int:
     """A thread count; 0 asks for the default."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"threads must be an integer, got {value!r}") from None
+    number = whole("threads", value)
     if number < 0:
         raise ValueError(f"threads must be >= 0 (0: OpenMP's default), got {number}")
     if number > MOST_THREADS:
@@ -299,10 +266,7 @@ def threads(value: Any) -> int:
 
 def memory(name: str, value: Any) -> int:
     """A number of bytes."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+    number = whole(name, value)
     if not 0 <= number < 1 << 63:
         raise ValueError(f"{name} must satisfy 0 <= {name} < 2**63, got {number}")
     return number
@@ -320,16 +284,36 @@ def refuse_array(name: str, rule: str) -> NoReturn:
     raise TypeError(f"{name} must {rule}")
 
 
+def not_masked(name: str, value: Any, advice: str = "") -> None:
+    """Masked arrays hide entries that nobody else would."""
+    if isinstance(value, np.ma.MaskedArray):
+        refuse_array(name, f"not be a masked array{advice}")
+
+
+def array(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """A numpy array of nested sequences of one shape; no masked one."""
+    not_masked(name, value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        refuse_ragged(name, error)
+
+
 def refuse_ragged(name: str, reason: object) -> NoReturn:
     """Refuse nested sequences that are no array."""
     raise ValueError(f"{name} must be an array or nested sequences of one shape, got one where {reason}")
 
 
+def real_numbers(name: str, dtype: np.dtype[Any]) -> None:
+    """Numbers that are not read by the core itself."""
+    if dtype.kind not in "fiu":
+        raise TypeError(f"{name} must hold real numbers, got dtype {dtype}")
+
+
 def indices_and_lengths(index: np.ndarray[Any, Any], d: np.ndarray[Any, Any]) -> tuple[Any, Any]:
     """Indices and vector lengths as float64 arrays of one shape."""
-    for name, array in (("index", index), ("d", d)):
-        if array.dtype.kind not in "fiu":
-            raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    real_numbers("index", index.dtype)
+    real_numbers("d", d.dtype)
     if not (np.asarray(d) >= 0).all():
         raise ValueError(f"d must be >= 0, got {np.asarray(d)[~(np.asarray(d) >= 0)].flat[0]}")
     try:

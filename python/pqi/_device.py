@@ -114,7 +114,7 @@ class Engine:
     def counts(self, k: Any, batch: _arrays.Batch) -> Any:
         """How many to select: on the host checked against the groups' sizes, on the device clamped to live entries."""
         if not _arrays.on_cuda(k):
-            host = k if type(k) is int else _arrays.to_numpy(k)
+            host = k if type(k) is int else _arrays.to_numpy("k", k)
             checked = _check.counts(host, _size(batch), batch.group_shape)
             if np.ndim(host) == 0:
                 return int(host)
@@ -184,7 +184,7 @@ def _library_of(arrays: Views) -> Library:
 
 
 def _mask(library: Library, where: Any, shape: tuple[int, ...]) -> Any:
-    mask = where if _arrays.on_cuda(where) else library.from_host(_arrays.to_numpy(where))
+    mask = where if _arrays.on_cuda(where) else library.from_host(_arrays.to_numpy("where", where))
     _check.mask_dtype(mask.dtype == np.bool_, mask.dtype)
     _check.mask_shape(tuple(mask.shape), shape)
     return mask

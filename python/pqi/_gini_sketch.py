@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pqi import _check, _core
+from pqi import _check, _check_accumulator, _core
 from pqi._accumulator import Accumulator, State, one_vector
 
 if TYPE_CHECKING:
@@ -118,10 +118,10 @@ class GiniSketch(Accumulator):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Return the sketch with this state."""
-        return cls._of(_core.GiniSketch.of_state(*_check.state_of("GiniSketch", state, ("head", "rows"))))
+        return cls._of(_core.GiniSketch.of_state(*_check_accumulator.state_of("GiniSketch", state, ("head", "rows"))))
 
     def _sum(self, other: Self) -> Self:
-        _check.same_sketch_type(*(int(sketch.state["head"][0]) for sketch in (self, other)))
+        _check_accumulator.same_sketch_type(*(int(sketch.state["head"][0]) for sketch in (self, other)))
         return self._of(self._found.merged(other._found))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _check, _core
+from pqi import _check, _check_accumulator, _core
 from pqi._accumulator import Accumulator, State, one_vector
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Histogram(Accumulator):
         return made
 
     def _sum(self, other: Self) -> Self:
-        _check.same_histogram_type(self._dtype == other._dtype)
+        _check_accumulator.same_histogram_type(self._dtype == other._dtype)
         return self._of(self._dtype, self._counts + other._counts)
 
     @property
@@ -67,8 +67,8 @@ class Histogram(Accumulator):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Return the histogram with this state."""
-        dtype, counts = _check.state_of("Histogram", state, ("dtype", "counts"))
-        return cls._of(_check.integer("dtype", dtype.reshape(-1)), counts)
+        dtype, counts = _check_accumulator.state_of("Histogram", state, ("dtype", "counts"))
+        return cls._of(_check_accumulator.integer("dtype", dtype.reshape(-1)), counts)
 
     @property
     def live(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _check, _core
+from pqi import _check, _check_accumulator, _core
 from pqi._accumulator import Accumulator, State, one_vector
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class PowerSums(Accumulator):
 
     def merge(self, other: PowerSums) -> None:
         """Add the sums of another vector with the same exponents, in place."""
-        _check.accumulators(PowerSums, other)
-        _check.same_exponents(self.exponents, other.exponents)
+        _check_accumulator.accumulators(PowerSums, other)
+        _check_accumulator.same_exponents(self.exponents, other.exponents)
         self._sums = self._sums.merged(other._sums)
 
     def _sum(self, other: Self) -> Self:
@@ -111,8 +111,8 @@ class PowerSums(Accumulator):
 
     def _pair(self, p: float, q: float) -> tuple[float, float]:
         p, q = _check.exponent_pair(p, q)
-        _check.summed("p", p, self.exponents)
-        _check.summed("q", q, self.exponents)
+        _check_accumulator.summed("p", p, self.exponents)
+        _check_accumulator.summed("q", q, self.exponents)
         return p, q
 
     @property
@@ -123,4 +123,4 @@ class PowerSums(Accumulator):
     @classmethod
     def from_state(cls, state: State) -> Self:
         """Return the sums with this state."""
-        return cls._of(_core.PowerSums.of_state(*_check.state_of("PowerSums", state, _FIELDS)))
+        return cls._of(_core.PowerSums.of_state(*_check_accumulator.state_of("PowerSums", state, _FIELDS)))

@@ -37,6 +37,8 @@ def check_tensor(x: Any, name: str) -> None:
     torch = library()
     if x.layout is not torch.strided:
         _check.refuse_array(name, f"be a strided tensor, got layout {x.layout}; pass x.to_dense() or x.values()")
+    if x.is_nested:
+        _check.refuse_array(name, "be one strided tensor, got a nested one; pass pqi.pooled(x.unbind())")
     if x.device.type not in DEVICES:
         _check.refuse_array(name, f"lie on the CPU or a CUDA device, got device {x.device}; pass x.cpu()")
     if x.dtype.is_complex or x.is_quantized:
@@ -61,8 +63,9 @@ class TensorCall:
     def count(self, k: Any) -> Any:
         """Counts per group as the operators take them: an int, or a tensor, which stays on its device."""
         if type(k) is int or is_torch(k):
+            _check.count_range(k)
             return k
-        given = np.asarray(k)
+        given = _check.array("k", k)
         _check.count_dtype(given.dtype.kind in "iu", k)
         return int(given) if given.ndim == 0 else library().from_numpy(np.array(given, dtype=np.int64))
 
@@ -88,6 +91,9 @@ def call_on_numbers(measure: Callable[..., Any], numbers: Any, others: Any, *arg
     from pqi import _torch_ops
 
     if not is_torch(others):
+        if not isinstance(others, (int, float)):
+            others = _check.array("d", others)
+            _check.real_numbers("d", others.dtype)
         others = library().from_numpy(np.array(others)).to(numbers.device)
     _check.one_device([str(numbers.device), str(others.device)], "index and d must lie on one device")
     return _torch_ops.ELEMENTWISE[measure](numbers, others, *arguments)
@@ -104,7 +110,7 @@ def _mask(where: Any, x: Any) -> Any:
     """A mask as a tensor beside `x`, of a shape that broadcasts to it."""
     torch = library()
     if not is_torch(where):
-        given = np.asarray(where)
+        given = _check.array("where", where)
         _check.mask_dtype(given.dtype == np.bool_, given.dtype)
         where = torch.from_numpy(np.array(given)).to(x.device)
     _check.mask_dtype(where.dtype is torch.bool, where.dtype)

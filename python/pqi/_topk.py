@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _arrays, _check, _core
+from pqi import _arrays, _check, _core, _tensors
 from pqi._pooled import Pooled
 from pqi._whole import whole
 
@@ -142,6 +142,6 @@ def _counts(batch: _arrays.Batch, k: Any) -> tuple[Any, np.ndarray[Any, Any] | N
     """How many to select of how many live entries, for each group; a mask is counted here and nowhere else."""
     if batch.engine is not _core:
         return batch.engine.counts(k, batch), None
-    given = k if type(k) is int else _arrays.to_numpy(k)
+    given = _arrays.to_numpy("k", k) if _tensors.is_torch(k) else k
     live = _core.count_live(*batch.core) if batch.masks else None
     return _check.counts(given, batch.sizes() if live is None else live, batch.group_shape), live
