@@ -49,6 +49,35 @@ def test_any_vector(w: np.ndarray, r: float) -> None:
     assert pqi.power_means(w, [r])[0] == pytest.approx(expected, rel=relative_tolerance(r), abs=5e-324)
 
 
+def edges_of_intervals() -> np.ndarray:
+    """Return float32 numbers around every edge of the intervals of the logarithm's table, and around 1."""
+    first = np.float32(float.fromhex("0x1.6abp-1")).view(np.uint32)
+    edges = first + np.arange(9, dtype=np.uint32) * np.uint32(1 << 20)
+    near = np.append(edges, np.float32(1).view(np.uint32))[:, np.newaxis] + np.arange(-3, 4)
+    return near.astype(np.uint32).view(np.float32).ravel()
+
+
+@pytest.mark.parametrize("r", [0.05, 0.3, 0.7, 1.3, 3.5])
+def test_general_powers_of_float32(r: float) -> None:
+    """Each power by itself, on all intervals of the tables and at every edge; powers of two are exact."""
+    x = np.concatenate([edges_of_intervals(), np.linspace(0.7, 1.42, 10_007, dtype=np.float32)])
+    alone = pqi.power_means(x[:, np.newaxis], [r], axis=1)[:, 0]
+    np.testing.assert_allclose(alone, x, rtol=1e-14 * max(1, 1 / r))
+    high = x.astype(np.longdouble) * 2.0**50
+    beside_one = pqi.power_means(np.stack([np.ones_like(x), high.astype(np.float32)], axis=1), [r], axis=1)[:, 0]
+    expected = ((1 + high ** np.longdouble(r)) / 2) ** (1 / np.longdouble(r))
+    np.testing.assert_allclose(beside_one, expected.astype(np.float64), rtol=5e-14 * max(1, 1 / r))
+    twos = np.ldexp(np.float32(1), np.arange(-149, 128))
+    assert (pqi.power_means(twos[:, np.newaxis], [r], axis=1)[:, 0] == twos).all()
+
+
+def test_many_exponents_have_the_bits_of_one() -> None:
+    x = draw("normal", 5000)
+    x[2000:2100] = 0
+    exponents = list(np.linspace(0.1, 3.4, 71))
+    assert [float(m) for m in pqi.power_means(x, exponents)] == [float(pqi.power_means(x, [r])[0]) for r in exponents]
+
+
 def test_worked_example() -> None:
     norm_1, norm_2 = pqi.norms([3.0, 0.0, -4.0], 1, 2)
     assert norm_1 == pytest.approx(7, rel=1e-15)

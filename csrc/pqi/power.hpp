@@ -88,32 +88,6 @@ PQI_HD double power_shifted(double x, double r, double shift) {
   return x < infinity ? (x == 0.0 ? 0.0 : value) : x;
 }
 
-// The same for what sums of float32 powers need, at three quarters of the cost: shorter polynomials, and a quotient
-// from a float reciprocal and one Newton step. Relative error of a power below 1e-13 for exponents up to 3.5; powers of
-// 1 are exact. x is positive, finite and no subnormal.
-PQI_HD Log2 quick_log2(double x) {
-  const Reduced r = reduced(x);
-  const double numerator = r.mantissa - 1.0, denominator = r.mantissa + 1.0;
-  const double reciprocal = double(1.0f / float(denominator)), residual = 1.0 - denominator * reciprocal;
-  const double quotient = numerator * reciprocal, s = quotient + quotient * residual, z = s * s, z2 = z * z;
-  const double low = 0x1.ec709dc53a1cap-1 * z + 0x1.71547652b8252p+1;
-  const double middle = 0x1.a61a2cf9f9e38p-2 * z + 0x1.2776c295ae0c7p-1;
-  const double high = 0x1.21ad2d776d25ap-2 * z + 0x1.47959c992a71fp-2;
-  return {r.exponent, s * ((high * z2 + middle) * z2 + low)};
-}
-
-// 2^y for −1022 ≤ y < 1024.
-PQI_HD double quick_exp2(double y) {
-  const Rounded power = rounded(y);
-  const double f = power.rest, f2 = f * f, f4 = f2 * f2;
-  const double a = 0x1.62e42fefa39efp-1 * f + 1.0;
-  const double b = 0x1.c6b08d7047e52p-5 * f + 0x1.ebfbdff823cedp-3;
-  const double c = 0x1.5d87fe86fe88ep-10 * f + 0x1.3b2ab7181b755p-7;
-  const double d = 0x1.ffcb9515a8016p-17 * f + 0x1.4308ac85aa947p-13;
-  const double e = 0x1.b63880a30e9ffp-24 * f + 0x1.63d136366db24p-20;
-  return scaled(((e * f4 + (d * f2 + c)) * f4) + (b * f2 + a), power);
-}
-
 PQI_HD float float_root(float x) {
 #if defined(__CUDA_ARCH__)
   return __fsqrt_rn(x);

@@ -5,6 +5,7 @@
 
 #include "kernels/clear.hpp"
 #include "kernels/convert.hpp"
+#include "kernels/general_sums.hpp"
 #include "kernels/keys.hpp"
 #include "kernels/lane_measures.hpp"
 #include "kernels/ranks.hpp"

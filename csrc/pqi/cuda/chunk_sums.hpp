@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "../quick_power.hpp"
 #include "chunk.hpp"
 
 namespace pqi::cuda {
@@ -65,13 +66,17 @@ struct Powers {
 
   Powers() = default;
   PQI_DEVICE Powers(T of, double shift) : x(of) {
-    const Log2 l = quick ? quick_log2(double(of)) : log2_parts(double(of));
-    logarithm = (l.exponent - shift) + l.fraction;
+    if constexpr (quick) {
+      logarithm = quick_log2<OneLane>(double(of), shift);
+    } else {
+      const Log2 l = log2_parts(double(of));
+      logarithm = (l.exponent - shift) + l.fraction;
+    }
   }
   PQI_DEVICE double operator()(double r) const {
     const double product = r * logarithm;
     if constexpr (quick) {
-      return bits_as<double>(bits_as<uint64_t>(quick_exp2(product)) & (x == T(0) ? 0 : ~uint64_t(0)));
+      return bits_as<double>(bits_as<uint64_t>(quick_exp2<OneLane>(product)) & (x == T(0) ? 0 : ~uint64_t(0)));
     } else {
       return x < T(infinity) ? (x == T(0) ? 0.0 : exp2_of(product)) : double(x);
     }
