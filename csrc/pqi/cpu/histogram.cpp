@@ -3,63 +3,20 @@
 #include <algorithm>
 #include <numeric>
 
+#include "code_counter.hpp"
 #include "group_loop.hpp"
 #include "isa.hpp"
 #include "parallel.hpp"
 
 namespace pqi::cpu {
-namespace {
-
-// 32-bit counters fill the cache half as fast as 64-bit ones; they are emptied before they could overflow.
-constexpr uint64_t counts_before_flush = uint64_t(1) << 31;
-
-// Counts raw bits, four a word, since that is what costs; signs and NaN are folded at the end.
-class Counter {
- public:
-  Counter() : small_(65536, 0), total_(65536, 0) {}
-
-  void add(const uint16_t* bits, size_t n) {
-    uint32_t* const count = small_.data();
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-      uint64_t word;
-      std::memcpy(&word, bits + i, 8);
-      ++count[word & 0xffff];
-      ++count[word >> 16 & 0xffff];
-      ++count[word >> 32 & 0xffff];
-      ++count[word >> 48];
-    }
-    for (; i < n; ++i) ++count[bits[i]];
-    if ((since_flush_ += n) >= counts_before_flush) flush();
-  }
-
-  void add_to(Buffer<uint64_t>& counts, KeyRule<uint16_t> rule) {
-    flush();
-    for (size_t bits = 0; bits < total_.size(); ++bits) counts[rule(uint16_t(bits))] += total_[bits];
-  }
-
- private:
-  void flush() {
-    for (size_t i = 0; i < small_.size(); ++i) total_[i] += small_[i];
-    std::fill(small_.begin(), small_.end(), 0u);
-    since_flush_ = 0;
-  }
-
-  Buffer<uint32_t> small_;
-  Buffer<uint64_t> total_;
-  uint64_t since_flush_ = 0;
-};
-
-}  // namespace
 
 bool uses_histogram(const Groups& groups, size_t size) {
   return groups.homogeneous() && counts_codes(groups.dtype(), size);
 }
 
 Histogram histogram_of(const Groups& groups, size_t group) {
-  const auto rule = key_rule<uint16_t>(groups.dtype());
   const size_t size = groups.size(group), blocks = blocks_of(size);
-  std::vector<Counter> counters(static_cast<size_t>(threads_for(blocks)));
+  std::vector<CodeCounter> counters(static_cast<size_t>(threads_for(blocks)), CodeCounter(groups.dtype()));
   std::vector<Reader> readers;
   for (size_t t = 0; t < counters.size(); ++t) readers.emplace_back(groups, kernels()).select(group);
   parallel_for(blocks, int(counters.size()), [&](size_t block, int thread) {
@@ -71,7 +28,7 @@ Histogram histogram_of(const Groups& groups, size_t group) {
     }
   });
   Histogram histogram{groups.dtype(), Buffer<uint64_t>(65536, 0)};
-  for (Counter& counter : counters) counter.add_to(histogram.counts, rule);
+  for (const CodeCounter& counter : counters) counter.add_to(histogram.counts);
   return histogram;
 }
 
