@@ -5,6 +5,7 @@
 
 #include "kernels/clear.hpp"
 #include "kernels/convert.hpp"
+#include "kernels/cuts.hpp"
 #include "kernels/general_sums.hpp"
 #include "kernels/keys.hpp"
 #include "kernels/lane_measures.hpp"
@@ -59,8 +60,13 @@ const Kernels PQI_KERNELS = {
     settle_largest<uint16_t>,
     settle_largest<uint32_t>,
     settle_largest<uint64_t>,
-    sort_columns<uint32_t>,
-    sort_columns<uint64_t>,
+    to_order<uint16_t, int32_t>,
+    to_order<uint32_t, int32_t>,
+    to_order<uint64_t, int64_t>,
+    cut_rows<int32_t>,
+    cut_rows<int64_t>,
+    mark<int32_t>,
+    mark<int64_t>,
     clear_below,
 };
 

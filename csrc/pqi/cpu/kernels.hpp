@@ -1,6 +1,8 @@
 // The inner loops, compiled once per instruction set. One table per object is all that such an object exports.
 #pragma once
 
+#include <type_traits>
+
 #include "../magnitude_key.hpp"
 #include "../reduction.hpp"
 
@@ -41,6 +43,21 @@ struct RankedLanes {
 // Tiles whose columns are to be sorted have whole multiples of this many rows.
 inline constexpr int network_rows = 16;
 PQI_HD constexpr size_t tile_rows(size_t width) { return (width + network_rows - 1) / network_rows * network_rows; }
+
+// Where rows are cut: the keys above `low` are a row's top k, and those equal to it as far as they come before `end`.
+template <class Signed>
+struct Cuts {
+  Signed low[lanes];
+  uint32_t end[lanes];
+};
+
+// What the cuts of one tile of rows tell about the next one's: a guess, and half of how far neighbouring ranks lie
+// apart. It changes how long the search takes, and nothing else.
+template <class Signed>
+struct CutHint {
+  Signed guess = Signed(std::make_unsigned_t<Signed>(1) << (sizeof(Signed) * 8 - 1));
+  double stride = 1;
+};
 
 // How many keys are told apart by comparing each with each.
 inline constexpr size_t most_settled = 8;
@@ -120,9 +137,19 @@ struct Kernels {
   uint16_t (*settle_largest16)(const uint16_t*, size_t n, KeyRule<uint16_t>, uint8_t* mask, uint64_t wanted);
   uint32_t (*settle_largest32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint8_t* mask, uint64_t wanted);
   uint64_t (*settle_largest64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint8_t* mask, uint64_t wanted);
-  // Sorts the columns of a [width][lanes] tile (of tile_rows(width) rows) ascending.
-  void (*sort_columns32)(uint32_t* tile, size_t width);
-  void (*sort_columns64)(uint64_t* tile, size_t width);
+  // Keys as signed numbers in the same order, which every instruction set compares.
+  void (*order16)(const uint16_t*, size_t n, KeyRule<uint16_t>, int32_t* out);
+  void (*order32)(const uint32_t*, size_t n, KeyRule<uint32_t>, int32_t* out);
+  void (*order64)(const uint64_t*, size_t n, KeyRule<uint64_t>, int64_t* out);
+  // Finds where the rows of a [lanes][stride] tile are cut; `width`, a multiple of four, is theirs, 1 ≤ k ≤ width, and
+  // no key exceeds `cap`. `tile` has room for the keys.
+  void (*cut_rows32)(const int32_t* rows, size_t stride, size_t width, const int32_t* k, int32_t cap, int32_t* tile,
+                     CutHint<int32_t>*, Cuts<int32_t>*);
+  void (*cut_rows64)(const int64_t* rows, size_t stride, size_t width, const int64_t* k, int64_t cap, int64_t* tile,
+                     CutHint<int64_t>*, Cuts<int64_t>*);
+  // out[i] = key ≥ cut before `end`, key > cut from there on.
+  void (*mark32)(const int32_t* keys, size_t n, int32_t cut, size_t end, uint8_t* out);
+  void (*mark64)(const int64_t* keys, size_t n, int64_t cut, size_t end, uint8_t* out);
 
   // Copies elements of a type as they are, but zero where the key is below `least`. Neither side need be aligned; they
   // must not overlap. Keys of bool are its bytes.

@@ -13,7 +13,7 @@
 namespace pqi::cpu {
 namespace {
 
-constexpr size_t selected_in_tiles = 64;  // groups up to this size are selected many at a time
+constexpr size_t selected_in_tiles = 512;  // groups up to this size are selected many at a time
 
 // Runs tile(selector, reader, groups of the tile, how many, the largest size) for tiles of short groups,
 // row(selector, reader, group) for groups that fit a chunk, and alone(selector, group) for the others.
@@ -53,7 +53,7 @@ void mask_tile(TileSelector<K>& selector, Reader& reader, const size_t* chosen, 
     const size_t g = chosen[lane];
     writer.select(g);
     if (k[g] > 0) {
-      selector.write(reader, writer, g, selector.found(lane));
+      selector.write(reader, writer, lane, g);
     } else {
       writer.fill(0, groups.size(g), 0);
     }
@@ -93,7 +93,7 @@ void threshold_slab(const Groups& groups, const uint64_t* k, const uint64_t* liv
       [&](TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width) {
         selector.find(reader, chosen, count, width, k);
         for (size_t lane = 0; lane < count; ++lane)
-          if (k[chosen[lane]] > 0) put(chosen[lane], selector.found(lane).threshold);
+          if (k[chosen[lane]] > 0) put(chosen[lane], selector.threshold(lane, chosen[lane]));
       },
       [&](RowSelector<K>& selector, Reader& reader, size_t g) {
         if (k[g] > 0) put(g, selector.select(reader, nullptr, g, k[g]));
