@@ -1,4 +1,4 @@
-"""`topk_mask` of many short rows, which are cut many at a time: every width around a register, ties, `where`, `out=`."""
+"""`topk_mask` of many short rows, which are cut many at a time: widths around a register, ties, `where`, `out=`."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Selector {
   // Returns the threshold's key and writes the mask if there is one to write; 1 ≤ k.
   K select(size_t group, uint64_t live, uint64_t k) {
     start(group);
-    Bracket<K> bracket = sample_bracket<K>(groups_, group, readers_[0], live, k);
+    Bracket<K> bracket = sample_bracket<K>(groups_, group, readers_, live, k);
     if (pass(bracket, k)) return resolve(bracket, k);
     // A value that fills the bracket and is not the threshold leaves it on one side of itself.
     if (bracket.is_exact()) {
