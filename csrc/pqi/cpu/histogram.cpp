@@ -1,6 +1,7 @@
 #include "histogram.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "code_counter.hpp"
@@ -53,32 +54,68 @@ Above count_above(const Histogram& histogram, double magnitude) {
   return found;
 }
 
-std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents) {
-  Buffer<double> value, count, term;
-  Buffer<size_t> run;
-  for (size_t code = 1; code < histogram.counts.size(); ++code) {
-    if (histogram.counts[code] == 0) continue;
-    value.push_back(key_value(histogram.dtype, code));
-    count.push_back(double(histogram.counts[code]));
-    run.push_back(code / histogram_run);
+namespace {
+
+// The codes that occur, zero aside, in ascending order.
+struct Occurring {
+  Buffer<uint32_t> code;
+  Buffer<double> value, count;
+
+  explicit Occurring(const Histogram& histogram) : code(histogram.counts.size()) {
+    size_t n = 0;
+    for (size_t c = 1; c < histogram.counts.size(); ++c) {
+      code[n] = uint32_t(c);
+      n += histogram.counts[c] != 0;
+    }
+    code.resize(n);
+    value.resize(n);
+    count.resize(n);
+    for (size_t i = 0; i < n; ++i) {
+      value[i] = key_value(histogram.dtype, code[i]);
+      count[i] = double(histogram.counts[code[i]]);
+    }
   }
+};
+
+// Replaces values without their scale by their powers.
+void raise(Buffer<double>& value, double r) {
+  switch (power_kind(r)) {
+    case PowerKind::general:
+      return kernels().powers(value.data(), value.size(), r, 0.0);
+    case PowerKind::half:
+      for (double& v : value) v = std::sqrt(v);
+      return;
+    case PowerKind::one:
+      return;
+    case PowerKind::two:
+      for (double& v : value) v *= v;
+  }
+}
+
+}  // namespace
+
+std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents) {
   std::vector<PowerSum> sums(exponents.size());
-  if (value.empty()) return sums;
+  const Occurring found(histogram);
+  const size_t n = found.code.size();
+  if (n == 0) return sums;
+  Buffer<double> high(n), low(n);
   for (size_t e = 0; e < exponents.size(); ++e) {
-    term = value;
     const double r = exponents[e];
-    const int scale = histogram_scale(value.front(), value.back(), r);
-    for (double& v : term) v *= exact_power_of_two(-scale);
-    if (power_kind(r) == PowerKind::general) {
-      kernels().powers(term.data(), term.size(), r, 0.0);
-    } else {
-      for (double& v : term) v = histogram_power(v, r);
+    const int scale = histogram_scale(found.value.front(), found.value.back(), r);
+    const double unit = exact_power_of_two(-scale);
+    for (size_t i = 0; i < n; ++i) high[i] = found.value[i] * unit;
+    raise(high, r);
+    for (size_t i = 0; i < n; ++i) {
+      const DoubleDouble product = exact_product(high[i], found.count[i]);
+      high[i] = product.hi;
+      low[i] = product.lo;
     }
     sums[e].scale = scale;
-    for (size_t i = 0; i < term.size();) {
+    for (size_t i = 0; i < n;) {
       DoubleDouble sum;
-      const size_t first = i;
-      for (; i < term.size() && run[i] == run[first]; ++i) sum.add(exact_product(term[i], count[i]));
+      const size_t run = found.code[i] / histogram_run;
+      for (; i < n && found.code[i] / histogram_run == run; ++i) sum.add({high[i], low[i]});
       sums[e].total.add(sum);
     }
   }
