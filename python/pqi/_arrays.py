@@ -32,24 +32,24 @@ CUDA_MEMORY = (2, 13)  # kDLCUDA and kDLCUDAManaged in csrc/bindings/dlpack.h
 class Kind:
     """How results are handed back to the owner of an input."""
 
-    scalar: Callable[[Any], Any]
+    scalar: Callable[[np.ndarray[Any, Any]], Any]  # of a 0-d array
     array: Callable[[np.ndarray[Any, Any]], Any]
     empty_mask: Callable[[tuple[int, ...]], Any]
 
     def wrap(self, values: np.ndarray[Any, Any]) -> Any:
         """A 0-d result as the kind's scalar, anything else as its array."""
-        return self.scalar(values[()]) if values.ndim == 0 else self.array(values)
+        return self.scalar(values) if values.ndim == 0 else self.array(values)
 
 
 def _empty_bool(shape: tuple[int, ...]) -> Any:
     return np.empty(shape, dtype=np.bool_)
 
 
-_NUMPY = Kind(scalar=lambda value: value, array=lambda values: values, empty_mask=_empty_bool)
+_NUMPY = Kind(scalar=lambda value: value[()], array=lambda values: values, empty_mask=_empty_bool)
 _ONE_NUMPY = [_NUMPY]
 _PYTHON = Kind(scalar=lambda value: value.item(), array=lambda values: values, empty_mask=_empty_bool)
 _TORCH = Kind(
-    scalar=lambda value: library().from_numpy(np.asarray(value)),
+    scalar=lambda value: library().from_numpy(value),
     array=lambda values: library().from_numpy(values),
     empty_mask=lambda shape: library().empty(shape, dtype=library().bool),
 )
@@ -61,13 +61,18 @@ def _foreign_kind(x: Any) -> Kind:
     build = getattr(namespace, "from_dlpack", None)
     if build is None:
         return _NUMPY
-    return Kind(lambda value: build(np.asarray(value)), build, _empty_bool)
+    return Kind(build, build, _empty_bool)
 
 
 def _torch_view(x: Any, name: str = "x") -> View:
     check_tensor(x, name)
     if x.device.type != "cpu":
         _check.refuse_array(name, f"lie on the CPU, got device {x.device}; pass x.cpu()")
+    return _strided_view(x, name)
+
+
+def _strided_view(x: Any, name: str) -> View:
+    """A CPU tensor that was checked, or that only a checked one's operator can have been given."""
     if x.is_neg():
         x = x.resolve_neg()
     if hasattr(type(x), "__dlpack_c_exchange_api__"):
@@ -144,7 +149,7 @@ class Batch:
         if self.engine is not _core:
             return values.reshape(self.result_shape + trailing)
         if not self.result_shape and not trailing:
-            return self.kinds[0].scalar(values.flat[0])
+            return self.kinds[0].scalar(values.reshape(()))
         return self.kinds[0].wrap(values.reshape(self.result_shape + trailing))
 
     def sizes(self) -> int | np.ndarray[Any, Any]:
@@ -178,7 +183,7 @@ def _reduced(shape: Sequence[int], axes: Sequence[int] | None, *, keepdims: bool
 def on_cuda(x: Any) -> bool:
     """Whether an array of any library lies in memory of a CUDA device."""
     if is_torch(x):
-        return str(x.device.type) == "cuda"
+        return bool(x.device.type == "cuda")
     if isinstance(x, np.ndarray) or not hasattr(x, "__dlpack_device__"):
         return False
     return int(x.__dlpack_device__()[0]) in CUDA_MEMORY
@@ -257,11 +262,12 @@ def of_tensors(
 
         return _device.of_tensors(tensors, masks or (), None if axes is None else tuple(axes), keepdims)
     name = "x" if len(tensors) == 1 else "arrays"
-    views = [_torch_view(tensor, name) for tensor in tensors]
+    views = [_strided_view(tensor, name) for tensor in tensors]
     kinds = [_TORCH] * len(views)
     if axes is None and not masks and not keepdims:
         return Batch(views, [], None, kinds, (), ())
-    live = [_torch_view(mask.expand(tensor.shape), "where") for mask, tensor in zip(masks or (), tensors, strict=False)]
+    pairs = zip(masks or (), tensors, strict=False)
+    live = [_strided_view(mask.expand(tensor.shape), "where") for mask, tensor in pairs]
     grouping = None if axes is None else tuple(axes)
     return Batch(views, live, grouping, kinds, reduced_shape(tensors, axes), reduced_shape(tensors, axes, keepdims))
 

@@ -152,4 +152,8 @@ def call(measure: Callable[..., Any], tensors: list[Tensor], common: Common, arg
 
 
 def _needs_gradient(tensors: list[Tensor]) -> bool:
-    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    if torch.is_grad_enabled():
+        for tensor in tensors:
+            if tensor.requires_grad:
+                return True
+    return False
