@@ -6,7 +6,8 @@
 namespace pqi::cpu {
 namespace {
 
-// Calls rows(a, b) for every two rows of a chunk, the last ones padded with zeros; once for an empty chunk.
+// Calls rows(a, b) for every two rows of a chunk, b behind a in memory, the last ones padded with zeros; once for an
+// empty chunk.
 template <class T, class Rows>
 inline __attribute__((always_inline)) void for_each_row_pair(const T* x, size_t n, Rows rows) {
   constexpr size_t pair = 2 * lanes;

@@ -43,15 +43,13 @@ template <unsigned which, class Elements, class Stored = typename Elements::Stor
 inline __attribute__((always_inline)) void add_chunk(const Stored* x, size_t n, T factor, size_t i, Unfolded<T>& out) {
   double half[lanes] = {}, one[lanes] = {}, two[lanes] = {};
   T low[lanes] = {};
-  for_each_row_pair(x, n, [&](const Stored* a, const Stored* b) {
-    T number_a[lanes], number_b[lanes];
+  for_each_row_pair(x, n, [&](const Stored* pair, const Stored*) {
+    T number[2 * lanes];
 #pragma omp simd
-    for (int j = 0; j < lanes; ++j) number_a[j] = magnitude(Elements::number(a[j])) * factor;
-#pragma omp simd
-    for (int j = 0; j < lanes; ++j) number_b[j] = magnitude(Elements::number(b[j])) * factor;
+    for (int j = 0; j < 2 * lanes; ++j) number[j] = magnitude(Elements::number(pair[j])) * factor;
 #pragma omp simd
     for (int j = 0; j < lanes; ++j) {
-      const T scaled_a = number_a[j], scaled_b = number_b[j];
+      const T scaled_a = number[j], scaled_b = number[j + lanes];
       const double wide_a = double(scaled_a), wide_b = double(scaled_b);
       if constexpr (which & sum_half) add_roots(scaled_a, scaled_b, half[j], low[j]);
       if constexpr (which & sum_one) one[j] += wide_a + wide_b;
