@@ -20,7 +20,13 @@ class RowSummer {
         reader_(reader),
         summer_(kernels, plan),
         one_(plan.exponents.size()),
-        sums_(plan.exponents.size()) {}
+        sums_(plan.exponents.size()) {
+    tile_.dtype = groups.dtype();
+    for (size_t lane = 0; lane < lanes; ++lane) {
+      tile_.pivot[lane] = unknown_pivot;
+      set_size(lane, groups.widest());
+    }
+  }
 
   // Sums the groups [begin, begin + count), count ≤ lanes.
   void sum(size_t begin, size_t count) {
@@ -30,7 +36,6 @@ class RowSummer {
       LaneSums special[3];
       kernels_.special_rows(plan_.special, tile_, special);
       for_each_special(plan_, [&](size_t e, int kind) { sums_[e] = special[kind]; });
-      for (size_t lane = 0; lane < count; ++lane) sizes_.d[lane] = double(tile_.size[lane]);
     }
     if (together && !plan_.has_general()) return;
     for (size_t lane = 0; lane < count; ++lane) sum_lane(begin + lane, lane, together);
@@ -43,20 +48,19 @@ class RowSummer {
  private:
   // Fills the tile with the groups if all of them are chunks that the kernel can read where they lie.
   bool in_place(size_t begin, size_t count) {
-    const DType t = groups_.dtype();
-    if (!is_float_chunk(t) || !groups_.contiguous()) return false;
+    if (!is_float_chunk(tile_.dtype) || !groups_.contiguous()) return false;
     tile_.count = count;
-    tile_.dtype = t;
     groups_.locate(begin, count, tile_.row);
     uintptr_t addresses = 0;
-    size_t widest = 0;
-    for (size_t lane = 0; lane < count; ++lane) {
-      addresses |= reinterpret_cast<uintptr_t>(tile_.row[lane]);
-      tile_.size[lane] = groups_.size(begin + lane);
-      widest = std::max(widest, tile_.size[lane]);
-      tile_.pivot[lane] = unknown_pivot;
-    }
-    return widest <= chunk_size && addresses % item_size(t) == 0;
+    for (size_t lane = 0; lane < count; ++lane) addresses |= reinterpret_cast<uintptr_t>(tile_.row[lane]);
+    if (groups_.offsets() != nullptr)
+      for (size_t lane = 0; lane < count; ++lane) set_size(lane, groups_.size(begin + lane));
+    return *std::max_element(tile_.size, tile_.size + count) <= chunk_size && addresses % item_size(tile_.dtype) == 0;
+  }
+
+  void set_size(size_t lane, size_t size) {
+    tile_.size[lane] = size;
+    sizes_.d[lane] = double(size);
   }
 
   void sum_lane(size_t group, size_t lane, bool together) {

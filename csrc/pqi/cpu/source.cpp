@@ -101,6 +101,9 @@ void Groups::locate(size_t begin, size_t count, const void** where) const {
   const size_t width = item_size(data.dtype);
   if (offsets_) {
     for (size_t i = 0; i < count; ++i) where[i] = data.data + first(begin + i) * width;
+  } else if (outer_data_.ndim <= 1) {
+    const int64_t stride = outer_data_.ndim == 1 ? outer_data_.strides[0] : 0;
+    for (size_t i = 0; i < count; ++i) where[i] = data.data + int64_t(begin + i) * stride;
   } else {
     for (size_t i = 0; i < count; ++i) where[i] = data.data + data_offset(begin + i);
   }

@@ -59,11 +59,20 @@ void means(const LaneSums& sums, const LaneSizes& sizes, double r, double* out) 
   double mean_power[lanes], mantissa[lanes];
   lane_mean_powers(sums, sizes, mean_power);
   lane_powers(mean_power, 1.0 / r, mantissa);
-  for (size_t j = 0; j < sizes.count; ++j) {
+  double mean[lanes];
+  int64_t uncommon[lanes];
+#pragma omp simd
+  for (int j = 0; j < lanes; ++j) {
     const int64_t scale = sums.scale[j];
-    const bool common = 0.0 < mantissa[j] && mantissa[j] < infinity && -widest_shift <= scale && scale <= widest_shift;
-    out[j] = common ? mantissa[j] * exact_power_of_two(int(scale)) : mean_of(sum_of_lane(sums, j), sizes.d[j], r);
+    mean[j] = mantissa[j] * bits_as<double>(uint64_t(scale + 1023) << 52);
+    const bool finite = (0.0 < mantissa[j]) & (mantissa[j] < infinity);
+    uncommon[j] = finite & (-widest_shift <= scale) & (scale <= widest_shift) ? 0 : 1;
   }
+  int64_t any = 0;
+  for (int j = 0; j < lanes; ++j) any |= uncommon[j];
+  for (size_t j = 0; j < sizes.count; ++j) out[j] = mean[j];
+  for (size_t j = 0; any != 0 && j < sizes.count; ++j)
+    if (uncommon[j] != 0) out[j] = mean_of(sum_of_lane(sums, j), sizes.d[j], r);
 }
 
 void indices(const LaneSums& p_sums, const LaneSums& q_sums, const LaneSizes& sizes, double p, double q,

@@ -41,8 +41,15 @@ struct Unfolded {
 // Adds a chunk up into row i.
 template <unsigned which, class Elements, class Stored = typename Elements::Stored, class T = typename Elements::Number>
 inline __attribute__((always_inline)) void add_chunk(const Stored* x, size_t n, T factor, size_t i, Unfolded<T>& out) {
-  double half[lanes] = {}, one[lanes] = {}, two[lanes] = {};
-  T low[lanes] = {};
+  // A zero that compilers do not know: of a constant they make a string instruction, which loads then wait for.
+  const double zero = bits_as<double>(uint64_t(n) >> 63);
+  double half[lanes], one[lanes], two[lanes];
+  T low[lanes];
+#pragma omp simd
+  for (int j = 0; j < lanes; ++j) {
+    half[j] = one[j] = two[j] = zero;
+    low[j] = T(zero);
+  }
   for_each_row_pair(x, n, [&](const Stored* pair, const Stored*) {
     T number[2 * lanes];
 #pragma omp simd
@@ -56,10 +63,13 @@ inline __attribute__((always_inline)) void add_chunk(const Stored* x, size_t n, 
       if constexpr (which & sum_two) two[j] += wide_a * wide_a + wide_b * wide_b;
     }
   });
-  if constexpr (which & sum_half) __builtin_memcpy(out.sum[0][i], half, sizeof half);
-  if constexpr (which & sum_half) __builtin_memcpy(out.low[i], low, sizeof low);
-  if constexpr (which & sum_one) __builtin_memcpy(out.sum[1][i], one, sizeof one);
-  if constexpr (which & sum_two) __builtin_memcpy(out.sum[2][i], two, sizeof two);
+#pragma omp simd
+  for (int j = 0; j < lanes; ++j) {
+    if constexpr (which & sum_half) out.sum[0][i][j] = half[j];
+    if constexpr (which & sum_half) out.low[i][j] = low[j];
+    if constexpr (which & sum_one) out.sum[1][i][j] = one[j];
+    if constexpr (which & sum_two) out.sum[2][i][j] = two[j];
+  }
 }
 
 // out[i] = fold(row[i]).
