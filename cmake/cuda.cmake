@@ -5,6 +5,8 @@ set(PQI_CUDA AUTO CACHE STRING "Build the module for CUDA arrays: ON, OFF or AUT
 option(PQI_BLOCKS "Build _blocks, the CUDA module's block programs on the CPU, for tests" OFF)
 set(pqi_cuda_sources
   csrc/pqi/cuda/gini.cu
+  csrc/pqi/cuda/gini_sketch.cu
+  csrc/pqi/cuda/group_classes.cu
   csrc/pqi/cuda/histogram.cu
   csrc/pqi/cuda/norms.cu
   csrc/pqi/cuda/source.cu
@@ -12,7 +14,7 @@ set(pqi_cuda_sources
   csrc/pqi/cuda/sum_floats.cu
   csrc/pqi/cuda/summary.cu
   csrc/pqi/cuda/topk.cu)
-set(pqi_cuda_bindings csrc/bindings/cuda.cpp csrc/bindings/dlpack_view.cpp)
+set(pqi_cuda_bindings csrc/bindings/cuda.cpp csrc/bindings/cuda_accumulators.cpp csrc/bindings/dlpack_view.cpp)
 
 if(PQI_BLOCKS)
   set(PQI_CUDA OFF) # one configuration compiles the .cu files as one language

@@ -19,7 +19,7 @@ import pytest
 from pqi import _core
 
 Array = npt.NDArray[Any]
-Axes = tuple[int, ...] | None
+Grouping = tuple[int, ...] | Array | None
 
 ROOT = Path(__file__).parents[1]
 BUILD = ROOT / "build" / "blocks"
@@ -60,25 +60,28 @@ def module() -> ModuleType:
 
 
 class Data:
-    """Arrays with their masks and reduced axes, as both modules take them."""
+    """Arrays with their masks and groups (reduced axes, offsets of segments), as both modules take them."""
 
     def __init__(
-        self, arrays: Array | list[Array], masks: Array | list[Array] | None = None, axes: Axes = None
+        self, arrays: Array | list[Array], masks: Array | list[Array] | None = None, axes: Grouping = None
     ) -> None:
         self.arrays = arrays if isinstance(arrays, list) else [arrays]
         self.masks = [] if masks is None else masks if isinstance(masks, list) else [masks]
         self.axes = axes
+        if isinstance(axes, np.ndarray):
+            self.groups = axes.size - 1
+            return
         shape = self.arrays[0].shape if axes is not None else ()
         self.groups = int(np.prod([extent for i, extent in enumerate(shape) if axes is not None and i not in axes]))
 
     @property
-    def blocks(self) -> tuple[Any, Any, Axes]:
+    def blocks(self) -> tuple[Any, Any, Grouping]:
         """Return the leading arguments of a function of `_blocks`."""
         view = module().View.of_numpy
         return [view(x, "x") for x in self.arrays], [view(m, "mask") for m in self.masks], self.axes
 
     @property
-    def core(self) -> tuple[Any, Any, Axes]:
+    def core(self) -> tuple[Any, Any, Grouping]:
         """Return those of a function of `_core`."""
         view = _core.View.of_numpy
         return [view(x, "x") for x in self.arrays], [view(m, "mask") for m in self.masks], self.axes
@@ -130,6 +133,36 @@ def check_counts(data: Data) -> None:
 def check_gini(data: Data) -> None:
     """Compare the Gini index."""
     same(data.call("gini", shape=(data.groups,)), _core.gini(*data.core))
+
+
+def check_interval(data: Data, tol: float, unbiased: bool = False) -> bool:
+    """Compare intervals of as many bits as a tolerance asks for with what the core finds first; return if sketched."""
+    bits = _core.interval_bits(tol)
+    out = np.zeros((5, data.groups))
+    view = module().View.of_numpy(out, "out")
+    sketched = module().gini_intervals(*data.blocks, None, bits, unbiased, view, 0)
+    same(out[4], out[2] - out[1])
+    biased = np.zeros((5, data.groups))
+    module().gini_intervals(*data.blocks, None, bits, False, module().View.of_numpy(biased, "out"), 0)
+    same(out[3], biased[4])
+    # A coarser tolerance is met by the first sketch, so that the core goes no further.
+    settled = np.stack(_core.gini_within(*data.core, tol, unbiased))
+    done = np.isnan(out[4]) | (out[4] <= tol) & (out[3] <= tol)
+    assert done.all()
+    same(np.ascontiguousarray(out[:3]), settled)
+    return bool(sketched)
+
+
+def check_sketch(data: Data, tol: float) -> None:
+    """Compare a sketch's state."""
+    bits, view = _core.sketch_bits(tol), module().View.of_numpy
+    arrays, masks, _ = data.blocks
+    head, rows = np.zeros(6, np.uint64), np.zeros((module().sketch_rows(arrays, bits), 4), np.uint64)
+    module().gini_sketch(arrays, masks, bits, view(head, "head"), view(rows, "rows"), 0)
+    expected = _core.gini_sketch(*data.core[:2], tol).state()
+    assert head[5] == len(expected[1])
+    same(head[:5], expected[0])
+    same(np.ascontiguousarray(rows[: len(expected[1])]), expected[1])
 
 
 def check_topk(data: Data, k: Any, layout: Any = lambda mask: mask) -> None:

@@ -203,6 +203,7 @@ def test_array_modules_have_tests_of_their_name() -> None:
         "arrays": "inputs",
         "check": "errors",
         "check_accumulator": "accumulator",
+        "check_device": "device_groups",
         "check_out": "topk_out",
         "tensors": "torch",
         "device_libraries": "device",

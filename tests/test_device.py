@@ -7,65 +7,21 @@ device: tensors, and the arrays of a stand-in for CuPy, lie in host memory and o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from types import ModuleType, SimpleNamespace
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-import blocks
 import pqi
-from cases import bits
 from pqi import _arrays, _device
-from pqi._device_libraries import TorchDevice
 
 torch = pytest.importorskip("torch")
+from fake_device import Cuda, Stand, host, same  # noqa: E402 - there is no device without torch
 
 X = np.random.default_rng(0).standard_normal((5, 300)).astype(np.float32)
 LIVE = np.random.default_rng(1).random(X.shape) < 0.7
-STREAM = 4711
-
-
-class Cuda:
-    """`pqi._cuda` over host memory; remembers what it was asked for and on which stream."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, int]] = []
-        self.View = SimpleNamespace(of_dlpack=blocks.module().View.of_numpy)
-
-    def device_count(self) -> int:
-        return 1
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        def run(*arguments: Any) -> Any:
-            self.calls.append((name, arguments[-1]))
-            return getattr(blocks.module(), name)(*arguments[:-1], 0)
-
-        return run
-
-
-class HostTensors(TorchDevice):
-    """Tensors in host memory; a numpy array stands for the capsule."""
-
-    def stream(self) -> int:
-        return STREAM
-
-    def capsule(self, array: Any) -> Any:
-        return array.detach().numpy()
-
-
-@pytest.fixture
-def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cuda]:
-    """Let every tensor pass for one on a device."""
-    module, real = Cuda(), _arrays.on_cuda
-    monkeypatch.setattr(_device, "load", lambda: module)
-    monkeypatch.setattr(_device, "TorchDevice", HostTensors)
-    monkeypatch.setattr(_arrays, "on_cuda", lambda x: isinstance(x, torch.Tensor) or real(x))
-    yield module
-    assert module.calls
-    assert {stream for _, stream in module.calls} == {STREAM}
-
 
 CALLS: dict[str, Callable[..., Any]] = {
     "index": lambda x, rest: pqi.index(x, 0.7, 1.3, **rest),
@@ -85,15 +41,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "live": {"where": LIVE},
     "live rows": {"where": LIVE[0], "axis": -1},
 }
-
-
-def same(found: Any, expected: Any) -> None:
-    """Demand the same bits of one result or several."""
-    if isinstance(expected, (list, tuple)):
-        for one, other in zip(found, expected, strict=True):
-            same(one, other)
-    else:
-        assert bits(np.asarray(found)) == bits(expected)
 
 
 @pytest.mark.parametrize("rest", ARGUMENTS.values(), ids=ARGUMENTS)
@@ -181,85 +128,6 @@ def test_pruning_stays_on_the_device(scope: str, cuda: Cuda, monkeypatch: pytest
         expected = pruned()
     for name, mask in expected.items():
         assert torch.equal(found[name], mask)
-
-
-class Stand:
-    """An array that says it lies on a CUDA device, in the manner of CuPy's."""
-
-    def __init__(self, values: Any, place: int = 0) -> None:
-        self.values = np.asarray(values)
-        self.place = place
-        self.shape, self.dtype = self.values.shape, self.values.dtype
-
-    @property
-    def device(self) -> Any:
-        return Place(self.place)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return 2, self.place
-
-    def __dlpack__(self, *, stream: int) -> Any:
-        assert stream == STREAM
-        return self.values
-
-    def reshape(self, shape: tuple[int, ...]) -> Stand:
-        return Stand(self.values.reshape(shape))
-
-    def clip(self, low: int) -> Stand:
-        return Stand(self.values.clip(low))
-
-    def copy(self) -> Stand:
-        return Stand(self.values.copy())
-
-    def __iter__(self) -> Iterator[Stand]:
-        return map(Stand, self.values)
-
-    def __array__(self, *_: Any, **__: Any) -> Any:
-        raise TypeError("implicit conversion to numpy")  # as CuPy refuses it
-
-    def __mul__(self, other: Stand) -> Stand:
-        return Stand(self.values * other.values)
-
-    def __truediv__(self, other: Stand) -> Stand:
-        return Stand(self.values / other.values)
-
-    def __sub__(self, other: float) -> Stand:
-        return Stand(self.values - other)
-
-    def __abs__(self) -> Stand:
-        return Stand(abs(self.values))
-
-
-Stand.__module__ = "cupy"
-
-
-class Place:
-    """The device of a `Stand`: a context."""
-
-    def __init__(self, number: int) -> None:
-        self.id = number
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-@pytest.fixture
-def cupy(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> Cuda:
-    """Put a library in CuPy's place."""
-    library: Any = ModuleType("cupy")
-    library.empty = lambda shape, dtype: Stand(np.empty(shape, dtype))
-    library.asarray = Stand
-    library.broadcast_to = lambda array, shape: Stand(np.broadcast_to(array.values, shape))
-    library.ascontiguousarray = lambda array, dtype: Stand(np.ascontiguousarray(array.values, dtype))
-    library.cuda = SimpleNamespace(get_current_stream=lambda: SimpleNamespace(ptr=STREAM))
-    monkeypatch.setitem(sys.modules, "cupy", library)
-    return cuda
-
-
-def host(results: Any) -> Any:
-    """Return what a stand-in's results hold."""
-    return [host(result) for result in results] if isinstance(results, (list, tuple)) else results.values
 
 
 @pytest.mark.parametrize("rest", ARGUMENTS.values(), ids=ARGUMENTS)

@@ -31,6 +31,10 @@ cpu::GiniSketch gini_sketch(const Arrays& arrays, const Arrays& masks, double to
   return cpu::sketch_of(groups, 0, tol);
 }
 
+cpu::GiniSketch histogram_sketch(int dtype, const GivenIntegers& counts) {
+  return cpu::sketch_of(histogram_from(dtype, counts));
+}
+
 cpu::GiniSketch merged(cpu::GiniSketch sketch, const cpu::GiniSketch& other) {
   if (sketch.grid.dtype != other.grid.dtype) throw py::type_error("sketches must be of one key type");
   sketch.merge(other);
@@ -144,6 +148,10 @@ void bind_accumulators(py::module_& m) {
   const auto arrays = py::arg("arrays"), masks = py::arg("masks"), grouping = py::arg("grouping");
   m.def("gini_within", &gini_within, arrays, masks, grouping, py::arg("tol"), py::arg("unbiased"));
   m.def("gini_sketch", &gini_sketch, arrays, masks, py::arg("tol"));
+  m.def("histogram_sketch", &histogram_sketch, py::arg("dtype"), py::arg("counts"));
+  m.def("sketch_bits", &sketch_bits, py::arg("tol"));
+  m.def("interval_bits", &interval_bits, py::arg("tol"));
+  m.def("finer_sketch_bits", &finer_sketch_bits, py::arg("width"), py::arg("bits"), py::arg("tol"));
   py::class_<cpu::GiniSketch>(m, "GiniSketch", "Counts and sums of buckets of magnitudes.")
       .def_static("of_state", &sketch_from, py::arg("head").noconvert(), py::arg("rows").noconvert())
       .def("state", &sketch_state)

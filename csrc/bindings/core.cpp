@@ -11,6 +11,7 @@
 #include "../pqi/cpu/workspace.hpp"
 #include "accumulators.hpp"
 #include "arguments.hpp"
+#include "view_class.hpp"
 #include "whole.hpp"
 
 namespace pqi {
@@ -170,12 +171,6 @@ py::tuple histogram(const Arrays& arrays, const Arrays& masks) {
   return py::make_tuple(int(found.dtype), Integers(found.counts.size(), found.counts.data()));
 }
 
-cpu::Histogram histogram_from(int dtype, const GivenIntegers& counts) {
-  if (dtype < 0 || dtype >= dtype_count || !is_narrow(DType(dtype)) || counts.size() != 65536)
-    throw py::value_error("a histogram has 65,536 counts of a one- or two-byte type");
-  return {DType(dtype), {counts.data(), counts.data() + counts.size()}};
-}
-
 Doubles histogram_power_means(int dtype, const GivenIntegers& counts, const std::vector<double>& exponents) {
   Doubles out(exponents.size());
   cpu::power_means(histogram_from(dtype, counts), exponents, out.mutable_data());
@@ -229,34 +224,15 @@ void clear_below(const ArrayView& array, uint64_t least, const ArrayView& out) {
   cpu::kernels().clear_below(from.dtype, from.data, from.size(), least, const_cast<char*>(to.data));
 }
 
-void bind_view(py::module_& m) {
-  py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type.")
-      .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
-      .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"), py::arg("name"))
-      .def_static("of_exchange", &view_of_exchange, py::arg("array"), py::arg("name"))
-      .def_property_readonly("writable", [](const ArrayView& array) { return array.writable; })
-      .def_property_readonly("distinct", [](const ArrayView& array) { return array.view.distinct(); })
-      .def_property_readonly("addresses",
-                             [](const ArrayView& array) {
-                               int64_t low, high;
-                               array.view.reach(&low, &high);
-                               const auto data = reinterpret_cast<intptr_t>(array.view.data);
-                               return py::make_tuple(data + low, data + high);
-                             })
-      .def_property_readonly("size", [](const ArrayView& array) { return array.view.size(); })
-      .def_property_readonly("shape", [](const ArrayView& array) {
-        py::tuple shape(array.view.ndim);
-        for (int i = 0; i < array.view.ndim; ++i) shape[i] = py::int_(array.view.shape[i]);
-        return shape;
-      });
-}
-
 }  // namespace
 
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.attr("__version__") = PQI_VERSION;
   m.doc() = "Kernels of pqi on the CPU. Private: use the functions of pqi.";
-  bind_view(m);
+  define_view(py::class_<ArrayView>(m, "View", "An array's memory, shape, strides and element type."))
+      .def_static("of_numpy", &view_of_numpy, py::arg("array"), py::arg("name"))
+      .def_static("of_dlpack", &view_of_dlpack, py::arg("capsule"), py::arg("name"))
+      .def_static("of_exchange", &view_of_exchange, py::arg("array"), py::arg("name"));
   bind_accumulators(m);
   bind_whole(m);
   const auto arrays = py::arg("arrays"), masks = py::arg("masks"), grouping = py::arg("grouping");

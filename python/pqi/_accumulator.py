@@ -13,8 +13,6 @@ from pqi._segments import Segments
 if TYPE_CHECKING:
     from typing import Self
 
-    from pqi._core import View
-
 State = dict[str, np.ndarray[Any, Any]]
 
 
@@ -62,8 +60,7 @@ class Accumulator(ABC):
         return f"{type(self).__name__}(live={self.live:,})"
 
 
-def one_vector(x: Any, where: Any) -> tuple[list[View], list[View]]:
+def one_vector(x: Any, where: Any) -> _arrays.Batch:
     """Views of an array or of pooled arrays, and of their masks."""
     _check_accumulator.one_vector(isinstance(x, Segments))
-    batch = _arrays.prepare_views(x, None, False, where)
-    return batch.views, batch.masks
+    return _arrays.prepare_views(x, None, False, where)

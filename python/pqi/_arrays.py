@@ -189,6 +189,13 @@ def on_cuda(x: Any) -> bool:
     return int(x.__dlpack_device__()[0]) in CUDA_MEMORY
 
 
+def _lies_on_cuda(x: Any) -> bool:
+    """Whether the first array does; the others then have to."""
+    if isinstance(x, Pooled):
+        return bool(x.arrays) and on_cuda(x.arrays[0])
+    return on_cuda(x.values if isinstance(x, Segments) else x)
+
+
 def reduced_shape(arrays: Sequence[Any], axes: Sequence[int] | None = None, keepdims: bool = False) -> tuple[int, ...]:
     """Shape of a reduction's result; many arrays are one vector."""
     return _reduced(arrays[0].shape, axes, keepdims=keepdims) if len(arrays) == 1 else ()
@@ -199,18 +206,17 @@ def prepare(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchName
     if type(x) is np.ndarray:
         if axis is None and where is None and keepdims is False and not torch_names and x.dtype.isnative:
             return Batch([View.of_numpy(x, "x")], [], None, _ONE_NUMPY, (), ())
-    else:
-        if are_torch(x):
-            return prepare_tensors(x, axis, keepdims, where, dict(torch_names or {}))
-        if on_cuda(x.arrays[0] if isinstance(x, Pooled) and x.arrays else x):
-            from pqi import _device
-
-            return _device.prepare(x, axis, keepdims, where, dict(torch_names or {}))
+    elif are_torch(x):
+        return prepare_tensors(x, axis, keepdims, where, dict(torch_names or {}))
     return prepare_views(x, axis, keepdims, where, torch_names)
 
 
 def prepare_views(x: Any, axis: Any, keepdims: Any, where: Any, torch_names: TorchNames | None = None) -> Batch:
     """Check a measure's array arguments and turn them into views, tensors too."""
+    if type(x) is not np.ndarray and _lies_on_cuda(x):
+        from pqi import _device
+
+        return _device.prepare(x, axis, keepdims, where, dict(torch_names or {}))
     plain = axis is None and where is None and keepdims is False and not torch_names
     if plain and not isinstance(x, (Pooled, Segments)):
         view, kind = _view_and_kind(x, "x")
@@ -284,17 +290,21 @@ def empty_masks(batch: Batch) -> tuple[list[Any], list[Any]]:
     return masks, [_torch_view(mask, "out") if is_torch(mask) else View.of_numpy(mask, "out") for mask in masks]
 
 
+def _given_mask(mask: Any, name: str) -> View:
+    tensor = is_torch(mask)
+    plain = isinstance(mask, np.ndarray) and not isinstance(mask, np.ma.MaskedArray)
+    is_bool = mask.dtype is library().bool if tensor else plain and mask.dtype == np.bool_
+    _check_out.dtype(name, is_bool, f"dtype {mask.dtype}" if hasattr(mask, "dtype") else type(mask).__name__)
+    return _torch_view(mask, name) if tensor else View.of_numpy(mask, name)
+
+
 def given_masks(batch: Batch, out: Any, *, pooled: bool) -> tuple[list[Any], list[View]]:
-    """The caller's masks to be written, checked, and the core's views of them."""
+    """The caller's masks to be written, checked, and the engine's views of them."""
     masks = _check_out.masks(out, len(batch.views) if pooled else None)
     views: dict[str, View] = {}
     for i, (mask, array) in enumerate(zip(masks, batch.views, strict=True)):
         name = f"out[{i}]" if pooled else "out"
-        tensor = is_torch(mask)
-        plain = isinstance(mask, np.ndarray) and not isinstance(mask, np.ma.MaskedArray)
-        is_bool = mask.dtype is library().bool if tensor else plain and mask.dtype == np.bool_
-        _check_out.dtype(name, is_bool, f"dtype {mask.dtype}" if hasattr(mask, "dtype") else type(mask).__name__)
-        views[name] = _torch_view(mask, name) if tensor else View.of_numpy(mask, name)
+        views[name] = _given_mask(mask, name) if batch.engine is _core else batch.engine.given_mask(mask, name)
         _check_out.place(name, views[name], array.shape)
     inputs = {f"arrays[{i}]" if pooled else "x": view for i, view in enumerate(batch.views)}
     _check_out.apart(views, inputs | {f"where[{i}]" if pooled else "where": view for i, view in enumerate(batch.masks)})

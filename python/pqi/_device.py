@@ -1,7 +1,8 @@
 """Arrays on CUDA devices: `pqi._cuda` behind the functions of the core.
 
 Results are allocated by the library that the arrays are from, on their device. Everything is enqueued on the stream
-that is current there, and nothing waits for it. `pqi._cuda` is imported with the first such array.
+that is current there, and nothing waits for it but what the host goes on with: counts of a histogram, a sketch, and
+the widths of the intervals of `gini(tol=)`. `pqi._cuda` is imported with the first such array.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from pqi import _arrays, _check
+from pqi import _arrays, _check, _check_device, _core, _tensors
+from pqi._arrays import Grouping
 from pqi._device_libraries import CupyDevice, Library, TorchDevice
 from pqi._pooled import Pooled
+from pqi._segments import Segments
 
 Views = Sequence[Any]
-Axes = tuple[int, ...] | None
 
 
 @cache
@@ -60,51 +62,102 @@ class Engine:
         getattr(self._module, name)(*arguments, self.view(out, "out"), self._stream)
         return out
 
-    def index(self, arrays: Views, masks: Views, axes: Axes, p: float, q: float) -> Any:
-        return self._filled("index", (_groups(arrays, axes),), arrays, masks, axes, p, q)
+    def index(self, arrays: Views, masks: Views, grouping: Grouping, p: float, q: float) -> Any:
+        return self._filled("index", (_groups(arrays, grouping),), arrays, masks, grouping, p, q)
 
-    def index_grid(self, arrays: Views, masks: Views, axes: Axes, p: Sequence[float], q: Sequence[float]) -> Any:
-        return self._filled("index_grid", (_groups(arrays, axes), len(p), len(q)), arrays, masks, axes, p, q)
+    def index_grid(
+        self, arrays: Views, masks: Views, grouping: Grouping, p: Sequence[float], q: Sequence[float]
+    ) -> Any:
+        return self._filled("index_grid", (_groups(arrays, grouping), len(p), len(q)), arrays, masks, grouping, p, q)
 
-    def power_means(self, arrays: Views, masks: Views, axes: Axes, exponents: Sequence[float]) -> Any:
-        shape = _groups(arrays, axes), len(exponents)
-        return self._filled("power_means", shape, arrays, masks, axes, exponents)
+    def power_means(self, arrays: Views, masks: Views, grouping: Grouping, exponents: Sequence[float]) -> Any:
+        shape = _groups(arrays, grouping), len(exponents)
+        return self._filled("power_means", shape, arrays, masks, grouping, exponents)
 
-    def norms(self, arrays: Views, masks: Views, axes: Axes, p: float, q: float) -> list[Any]:
-        return self.library.rows(self._filled("norms", (2, _groups(arrays, axes)), arrays, masks, axes, p, q))
+    def norms(self, arrays: Views, masks: Views, grouping: Grouping, p: float, q: float) -> list[Any]:
+        return self.library.rows(self._filled("norms", (2, _groups(arrays, grouping)), arrays, masks, grouping, p, q))
 
-    def retained_bound(self, arrays: Views, masks: Views, axes: Axes, *pair_and_eta: float) -> Any:
-        return self._filled("retained_bound", (_groups(arrays, axes),), arrays, masks, axes, *pair_and_eta)
+    def retained_bound(self, arrays: Views, masks: Views, grouping: Grouping, *pair_and_eta: float) -> Any:
+        return self._filled("retained_bound", (_groups(arrays, grouping),), arrays, masks, grouping, *pair_and_eta)
 
-    def mean_index_bound(self, arrays: Views, masks: Views, axes: Axes, *pair_and_eta: float) -> list[Any]:
-        shape = 3, _groups(arrays, axes)
-        return self.library.rows(self._filled("mean_index_bound", shape, arrays, masks, axes, *pair_and_eta))
+    def mean_index_bound(self, arrays: Views, masks: Views, grouping: Grouping, *pair_and_eta: float) -> list[Any]:
+        shape = 3, _groups(arrays, grouping)
+        return self.library.rows(self._filled("mean_index_bound", shape, arrays, masks, grouping, *pair_and_eta))
 
-    def gini(self, arrays: Views, masks: Views, axes: Axes) -> Any:
-        return self._filled("gini", (_groups(arrays, axes),), arrays, masks, axes)
+    def gini(self, arrays: Views, masks: Views, grouping: Grouping) -> Any:
+        return self._filled("gini", (_groups(arrays, grouping),), arrays, masks, grouping)
 
-    def extent(self, arrays: Views, masks: Views, axes: Axes) -> tuple[Any, Any, Any]:
-        groups = _groups(arrays, axes)
+    def extent(self, arrays: Views, masks: Views, grouping: Grouping) -> tuple[Any, Any, Any]:
+        groups = _groups(arrays, grouping)
         largest, counts = self.library.empty((groups,), "float64"), self.library.empty((2, groups), "int64")
         outputs = self.view(largest, "out"), self.view(counts, "out")
-        self._module.extent(arrays, masks, axes, *outputs, self._stream)
+        self._module.extent(arrays, masks, grouping, *outputs, self._stream)
         zeros, live = self.library.rows(counts)
         return largest, zeros, live
 
-    def count_live(self, arrays: Views, masks: Views, axes: Axes) -> Any:
-        out = self.library.empty((_groups(arrays, axes),), "int64")
-        self._module.count_live(arrays, masks, axes, self.view(out, "out"), self._stream)
+    def count_live(self, arrays: Views, masks: Views, grouping: Grouping) -> Any:
+        out = self.library.empty((_groups(arrays, grouping),), "int64")
+        self._module.count_live(arrays, masks, grouping, self.view(out, "out"), self._stream)
         return out
 
-    def topk_mask(self, arrays: Views, masks: Views, axes: Axes, k: Any, _live: None, out: Views) -> None:
-        self._module.topk_mask(arrays, masks, axes, k, out, self._stream)
+    def topk_mask(self, arrays: Views, masks: Views, grouping: Grouping, k: Any, _live: None, out: Views) -> None:
+        self._module.topk_mask(arrays, masks, grouping, k, out, self._stream)
 
-    def topk_threshold(self, arrays: Views, masks: Views, axes: Axes, k: Any, _live: None) -> Any:
-        return self._filled("topk_threshold", (_groups(arrays, axes),), arrays, masks, axes, k)
+    def topk_threshold(self, arrays: Views, masks: Views, grouping: Grouping, k: Any, _live: None) -> Any:
+        return self._filled("topk_threshold", (_groups(arrays, grouping),), arrays, masks, grouping, k)
 
     def retained_bound_from_index(self, index: Any, d: Any, p: float, q: float, eta: float) -> Any:
         views = self.view(index, "index"), self.view(d, "d")
         return self._filled("retained_bound_from_index", tuple(index.shape), *views, p, q, eta)
+
+    def histogram(self, arrays: Views, masks: Views) -> tuple[int, np.ndarray[Any, Any]]:
+        counts = self.library.empty((1 << 16,), "int64")
+        number = self._module.histogram(arrays, masks, self.view(counts, "out"), self._stream)
+        return number, self.library.to_host(counts).view(np.uint64)
+
+    def gini_sketch(self, arrays: Views, masks: Views, tol: float) -> _core.GiniSketch:
+        bits = _core.sketch_bits(tol)
+        most = self._module.sketch_rows(arrays, bits)
+        if most is None:
+            return _core.histogram_sketch(*self.histogram(arrays, masks))
+        head, rows = self.library.empty((6,), "int64"), self.library.empty((most, 4), "int64")
+        self._module.gini_sketch(arrays, masks, bits, self.view(head, "out"), self.view(rows, "out"), self._stream)
+        numbers = self.library.to_host(head).view(np.uint64)
+        return _core.GiniSketch.of_state(numbers[:5], self.library.to_host(rows[: int(numbers[5])]).view(np.uint64))
+
+    def gini_within(self, arrays: Views, masks: Views, grouping: Grouping, tol: float, unbiased: bool) -> list[Any]:
+        found = self.library.empty((5, _groups(arrays, grouping)), "float64")
+        view = self.view(found, "out")
+
+        def fill(chosen: list[int] | None, bits: int) -> bool:
+            return bool(
+                self._module.gini_intervals(arrays, masks, grouping, chosen, bits, unbiased, view, self._stream)
+            )
+
+        bits = _core.interval_bits(tol)
+        if fill(None, bits):
+            biased, widths = self.library.to_host(found[3:])
+            finer: dict[int, list[int]] = {}
+            for group in np.flatnonzero(biased > tol).tolist():
+                finer.setdefault(_core.finer_sketch_bits(biased[group], bits, tol), []).append(group)
+            finer.pop(0, None)
+            for more, groups in finer.items():
+                fill(groups, more)
+            wide = np.flatnonzero((self.library.to_host(found[4:])[0] if finer else widths) > tol)
+            if wide.size:
+                fill(wide.tolist(), 0)
+        return self.library.rows(found[:3])
+
+    def given_mask(self, mask: Any, name: str) -> Any:
+        """The view of a mask to be written."""
+        fits = self.library.holds(mask) and str(mask.dtype).removeprefix("torch.") == "bool"
+        kind = (
+            f"{type(mask).__name__} on {mask.device} of {mask.dtype}"
+            if hasattr(mask, "device")
+            else type(mask).__name__
+        )
+        _check_device.mask_to_write(name, fits, str(self.library), kind)
+        return self.view(mask, name)
 
     def empty_masks(self, arrays: Views) -> tuple[list[Any], list[Any]]:
         """An uninitialised mask for each array, and a view of it."""
@@ -115,7 +168,7 @@ class Engine:
         """How many to select: on the host checked against the groups' sizes, on the device clamped to live entries."""
         if not _arrays.on_cuda(k):
             host = k if type(k) is int else _arrays.to_numpy("k", k)
-            checked = _check.counts(host, _size(batch), batch.group_shape)
+            checked = _check.counts(host, batch.sizes(), batch.group_shape)
             if np.ndim(host) == 0:
                 return int(host)
             return self.view(self.library.from_host(checked.view(np.int64)), "k")
@@ -125,38 +178,45 @@ class Engine:
         return self.view(self.library.convert(given, "int64"), "k")
 
 
-def _groups(arrays: Views, axes: Axes) -> int:
-    return 1 if axes is None else math.prod(n for i, n in enumerate(arrays[0].shape) if i not in axes)
+def _groups(arrays: Views, grouping: Grouping) -> int:
+    if isinstance(grouping, np.ndarray):
+        return grouping.size - 1
+    return 1 if grouping is None else math.prod(n for i, n in enumerate(arrays[0].shape) if i not in grouping)
 
 
-def _size(batch: _arrays.Batch) -> int:
-    """Entries of each group."""
-    shapes = [tuple(view.shape) for view in batch.views]
-    return sum(map(math.prod, shapes)) if batch.grouping is None else math.prod(shapes[0][a] for a in batch.grouping)
-
-
-def of_arrays(library: Library, arrays: Views, masks: Views, axes: Axes, keepdims: bool) -> _arrays.Batch:
+def of_arrays(
+    library: Library, arrays: Views, masks: Views, axes: tuple[int, ...] | None, keepdims: bool
+) -> _arrays.Batch:
     """Views of arrays of one library on one device whose arguments were checked."""
     engine = Engine(library)
-    names = ["x"] if len(arrays) == 1 else [f"arrays[{i}]" for i in range(len(arrays))]
-    views = [engine.view(array, name) for array, name in zip(arrays, names, strict=True)]
+    views = [engine.view(array, name) for array, name in zip(arrays, _names(arrays), strict=True)]
     pairs = zip(masks, arrays, strict=False)
     live = [engine.view(library.broadcast(mask, tuple(array.shape)), "where") for mask, array in pairs]
     shapes = [_arrays.reduced_shape(arrays, axes, keepdims=keep) for keep in (False, keepdims)]
     return _arrays.Batch(views, live, axes, [], shapes[0], shapes[1], engine)
 
 
-def of_tensors(tensors: Views, masks: Views, axes: Axes, keepdims: bool) -> _arrays.Batch:
+def _names(arrays: Views) -> list[str]:
+    return ["x"] if len(arrays) == 1 else [f"arrays[{i}]" for i in range(len(arrays))]
+
+
+def of_tensors(tensors: Views, masks: Views, axes: tuple[int, ...] | None, keepdims: bool) -> _arrays.Batch:
     """Views of CUDA tensors."""
     return of_arrays(TorchDevice(tensors[0].device), tensors, masks, axes, keepdims)
 
 
 def prepare(x: Any, axis: Any, keepdims: Any, where: Any, names: dict[str, Any]) -> _arrays.Batch:
-    """Check a measure's array arguments where the first array is not torch's but on a device."""
+    """Check a measure's array arguments where the first array is on a device."""
+    if isinstance(x, Segments):
+        return _prepare_segments(x, axis, keepdims, where, names)
+    if _tensors.are_torch(x):
+        call = _tensors.prepare_tensors(x, axis, keepdims, where, names)
+        masks, axes, keepdims = call.common
+        return of_tensors(call.tensors, masks or (), axes, keepdims)
     arrays = x.arrays if isinstance(x, Pooled) else [x]
     axis, keepdims = _check.torch_names(axis, keepdims, names, is_torch=isinstance(x, Pooled))
     keepdims = _check.flag("keepdims", keepdims)
-    library = _library_of(arrays)
+    library = _library_of(arrays, _names(arrays))
     if isinstance(x, Pooled):
         _check.pooled_has_no_axes(axis, keepdims)
         masks = (
@@ -167,26 +227,40 @@ def prepare(x: Any, axis: Any, keepdims: Any, where: Any, names: dict[str, Any])
     else:
         masks = [] if where is None else [where]
     axes = _check.axes(axis, len(arrays[0].shape))
-    checked = [_mask(library, mask, tuple(array.shape)) for mask, array in zip(masks, arrays, strict=False)]
+    checked = [_mask(library, mask, array) for mask, array in zip(masks, arrays, strict=False)]
     return of_arrays(library, arrays, checked, axes, keepdims)
 
 
-def _library_of(arrays: Views) -> Library:
-    for i, array in enumerate(arrays):
-        name = "x" if len(arrays) == 1 else f"arrays[{i}]"
-        if type(array).__module__.partition(".")[0] != "cupy":
-            rule = "be a torch tensor or a CuPy array if it lies on a CUDA device"
-            _check.refuse_array(
-                name, f"{rule}, got {type(array).__name__}; pass torch.from_dlpack(x), which copies nothing"
-            )
+def _prepare_segments(x: Segments, axis: Any, keepdims: Any, where: Any, names: dict[str, Any]) -> _arrays.Batch:
+    axis, keepdims = _check.torch_names(axis, keepdims, names, is_torch=True)
+    _check.segments_have_no_axes(axis, _check.flag("keepdims", keepdims))
+    library = _library_of([x.values], ["values"])
+    masks = [] if where is None else [_mask(library, where, x.values)]
+    batch = of_arrays(library, [x.values], masks, None, False)
+    batch.grouping, batch.group_shape = x.offsets, (x.offsets.size - 1,)
+    batch.result_shape = batch.group_shape
+    return batch
+
+
+def _library_of(arrays: Views, names: Sequence[str]) -> Library:
+    kinds = ["torch" if _tensors.is_torch(array) else type(array).__module__.partition(".")[0] for array in arrays]
+    for kind, name, array in zip(kinds, names, arrays, strict=True):
+        if kind not in ("torch", "cupy") or kind != kinds[0]:
+            _check_device.refuse_library(name, type(array).__name__)
+    if kinds[0] == "torch":
+        for name, array in zip(names, arrays, strict=True):
+            _tensors.check_tensor(array, name)
+        return TorchDevice(arrays[0].device)
     _check.one_device([f"cuda:{array.device.id}" for array in arrays])
     return CupyDevice(arrays[0].device)
 
 
-def _mask(library: Library, where: Any, shape: tuple[int, ...]) -> Any:
+def _mask(library: Library, where: Any, x: Any) -> Any:
+    if _tensors.is_torch(x):
+        return _tensors.mask_beside(where, x)
     mask = where if _arrays.on_cuda(where) else library.from_host(_arrays.to_numpy("where", where))
     _check.mask_dtype(mask.dtype == np.bool_, mask.dtype)
-    _check.mask_shape(tuple(mask.shape), shape)
+    _check.mask_shape(tuple(mask.shape), tuple(x.shape))
     return mask
 
 

@@ -29,6 +29,12 @@ class Library(Protocol):
     def from_host(self, array: np.ndarray[Any, Any]) -> Any:
         """A copy of a host array on this device."""
 
+    def to_host(self, array: Any) -> np.ndarray[Any, Any]:
+        """A copy of a device array on the host, which waits for it."""
+
+    def holds(self, array: Any) -> bool:
+        """Whether an array is of this library and on this device."""
+
     def rows(self, array: Any) -> list[Any]:
         """The rows of an array, each in memory of its own."""
 
@@ -57,6 +63,16 @@ class TorchDevice:
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Any:
         return self._torch.from_numpy(array).to(self._device, non_blocking=True)
+
+    def to_host(self, array: Any) -> np.ndarray[Any, Any]:
+        host: np.ndarray[Any, Any] = array.cpu().numpy()
+        return host
+
+    def holds(self, array: Any) -> bool:
+        return isinstance(array, self._torch.Tensor) and array.device == self._device
+
+    def __str__(self) -> str:
+        return f"a torch tensor on {self._device}"
 
     def rows(self, array: Any) -> list[Any]:
         return [row.clone() for row in array.unbind(0)]
@@ -90,6 +106,17 @@ class CupyDevice:
     def from_host(self, array: np.ndarray[Any, Any]) -> Any:
         with self._device:
             return self._cupy.asarray(array)
+
+    def to_host(self, array: Any) -> np.ndarray[Any, Any]:
+        with self._device:
+            host: np.ndarray[Any, Any] = array.get()
+            return host
+
+    def holds(self, array: Any) -> bool:
+        return type(array).__module__.partition(".")[0] == "cupy" and array.device.id == self._device.id
+
+    def __str__(self) -> str:
+        return f"a CuPy array on cuda:{self._device.id}"
 
     def rows(self, array: Any) -> list[Any]:
         with self._device:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from pqi import _arrays, _check, _core
+from pqi import _arrays, _check
 from pqi._gini_sketch import GiniInterval
 from pqi._whole import whole
 
@@ -91,7 +91,8 @@ def gini(
     Costs one read and no workspace for one- and two-byte types from 2^20 entries a group; two reads and a workspace of
     half the input's bytes for four-byte types; two reads and as many bytes as the input for eight-byte types. Groups
     below 2^18 entries are sorted in cache. With `tol` larger groups of wider types cost one read and a few MiB, unless
-    they are discrete (few distinct magnitudes), which adds the cost of the exact value.
+    they are discrete (few distinct magnitudes), which adds the cost of the exact value. On CUDA devices the host
+    decides that, and waits for the intervals' widths once or twice; without `tol` nothing waits.
 
     References
     ----------
@@ -110,8 +111,8 @@ def gini(
     unbiased = _check.flag("unbiased", unbiased)
     limit = None if tol is None else _check.tolerance(tol)
     if limit is not None:
-        views = _arrays.prepare_views(x, axis, keepdims, where, torch_names)
-        return GiniInterval(*map(views.wrap, _core.gini_within(*views.core, limit, unbiased)))
+        batch = _arrays.prepare_views(x, axis, keepdims, where, torch_names)
+        return GiniInterval(*map(batch.wrap, batch.engine.gini_within(*batch.core, limit, unbiased)))
     return _arrays.prepare(x, axis, keepdims, where, torch_names).apply(of_magnitudes, unbiased)
 
 

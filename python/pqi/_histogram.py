@@ -45,7 +45,8 @@ class Histogram(Accumulator):
     _extent: tuple[float, int, int]  # largest magnitude, zeros, entries
 
     def __init__(self, x: Any, *, where: Any = None) -> None:
-        self._dtype, self._counts = _core.histogram(*one_vector(x, where))
+        given = one_vector(x, where)
+        self._dtype, self._counts = given.engine.histogram(given.views, given.masks)
         self._extent = _core.histogram_extent(self._dtype, self._counts)
 
     @classmethod
@@ -146,8 +147,9 @@ def histogram(x: Any, *, where: Any = None) -> Histogram:
 
     Notes
     -----
-    Costs one read, 512 KiB for the counts and as much for each thread. NaN and infinities count as magnitudes and make
-    the measures nan, as they do elsewhere.
+    Costs one read, 512 KiB for the counts and as much for each thread; an array on a CUDA device is counted there, and
+    the host waits for the counts. NaN and infinities count as magnitudes and make the measures nan, as they do
+    elsewhere.
 
     Examples
     --------

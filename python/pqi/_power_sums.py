@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pqi import _check, _check_accumulator, _core
+from pqi import _check, _check_accumulator, _check_device, _core
 from pqi._accumulator import Accumulator, State, one_vector
 
 if TYPE_CHECKING:
@@ -78,8 +78,13 @@ class PowerSums(Accumulator):
         return self._sums.live
 
     def update(self, chunk: Any, *, where: Any = None) -> None:
-        """Take the next part of the vector: an array or `pooled` arrays, of which those count that `where` says."""
-        self._sums = self._sums.updated(*one_vector(chunk, where))
+        """Take the next part of the vector: an array or `pooled` arrays, of which those count that `where` says.
+
+        They must lie on the CPU.
+        """
+        given = one_vector(chunk, where)
+        _check_device.power_sums(given.engine is _core)
+        self._sums = self._sums.updated(given.views, given.masks)
 
     def merge(self, other: PowerSums) -> None:
         """Add the sums of another vector with the same exponents, in place."""

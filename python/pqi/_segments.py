@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pqi import _check
+from pqi._tensors import on_host
 
 
 class Segments:
@@ -14,7 +15,7 @@ class Segments:
 
     def __init__(self, values: Any, offsets: Any) -> None:
         self.values = values
-        self.offsets = _check.offsets(offsets, values)
+        self.offsets = _check.offsets(on_host(offsets), values)
 
     def __repr__(self) -> str:
         return f"segments({self.offsets.size - 1} groups)"
@@ -32,7 +33,7 @@ def segments(values: Any, offsets: Any) -> Segments:
         As in `index`.
     offsets : array_like of int, shape (n + 1,)
         Where the n groups begin, and where the last one ends: non-decreasing, within [0, len(values)]. Entries before
-        the first and after the last offset belong to no group. Copied.
+        the first and after the last offset belong to no group. Copied, from a device too, which is waited for.
 
     Returns
     -------
@@ -51,7 +52,8 @@ def segments(values: Any, offsets: Any) -> Segments:
     Notes
     -----
     Costs 16 bytes a group beyond what the measure needs. Groups of similar size are computed side by side, in the lanes
-    of vector registers where they are short.
+    of vector registers where they are short; on a CUDA device by the programs for rows, groups that differ by less than
+    a factor of two at a time.
 
     Examples
     --------

@@ -25,6 +25,13 @@ def is_torch(x: Any) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
+def on_host(x: Any) -> Any:
+    """The same numbers where numpy can read them; waits for a device."""
+    if is_torch(x):
+        return x.cpu()
+    return x.get() if type(x).__module__.partition(".")[0] == "cupy" else x
+
+
 def are_torch(x: Any) -> bool:
     """Whether `x` is a tensor, or a pool of nothing else."""
     if isinstance(x, Pooled):
@@ -83,7 +90,7 @@ def prepare_tensors(x: Any, axis: Any, keepdims: Any, where: Any, names: dict[st
         return TensorCall(x.arrays, _pooled_masks(where, x.arrays), None, False)
     check_tensor(x, "x")
     axes = None if axis is None else _check.axes(axis, x.ndim)
-    return TensorCall([x], None if where is None else [_mask(where, x)], axes, keepdims)
+    return TensorCall([x], None if where is None else [mask_beside(where, x)], axes, keepdims)
 
 
 def call_on_numbers(measure: Callable[..., Any], numbers: Any, others: Any, *arguments: Any) -> Any:
@@ -103,10 +110,10 @@ def _pooled_masks(where: Any, tensors: Sequence[Any]) -> list[Any] | None:
     if where is None:
         return None
     given = _check.masks_match(where.arrays if isinstance(where, Pooled) else where, len(tensors))
-    return [_mask(mask, tensor) for mask, tensor in zip(given, tensors, strict=True)]
+    return [mask_beside(mask, tensor) for mask, tensor in zip(given, tensors, strict=True)]
 
 
-def _mask(where: Any, x: Any) -> Any:
+def mask_beside(where: Any, x: Any) -> Any:
     """A mask as a tensor beside `x`, of a shape that broadcasts to it."""
     torch = library()
     if not is_torch(where):

@@ -73,7 +73,7 @@ def topk_mask(
     if out is not None:
         given = _arrays.prepare_views(x, axis, False, where, torch_names)
         _, views = _arrays.given_masks(given, out, pooled=isinstance(x, Pooled))
-        _core.topk_mask(*given.core, *_counts(given, k), views)
+        given.engine.topk_mask(*given.core, *_counts(given, k), views)
         return out
     batch = _arrays.prepare(x, axis, False, where, torch_names)
     masks = batch.apply(of_largest, batch.count(k))

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "../gini.hpp"
+#include "../gini_sketch.hpp"
 #include "columns.hpp"
 #include "group_loop.hpp"
 #include "histogram.hpp"
@@ -20,8 +20,8 @@
 namespace pqi::cpu {
 namespace {
 
-constexpr size_t ranked_in_tiles = chunk_size;    // groups up to this size are sorted many at a time
-constexpr size_t sorted_below = size_t(1) << 18;  // larger groups are partitioned
+constexpr size_t ranked_in_tiles = chunk_size;   // groups up to this size are sorted many at a time
+constexpr size_t sorted_below = sketch_minimum;  // larger groups are partitioned
 
 // Adds ascending keys, one run per binade.
 template <class K>

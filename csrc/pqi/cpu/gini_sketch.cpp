@@ -11,20 +11,6 @@
 namespace pqi::cpu {
 namespace {
 
-// Below this tolerance a sketch would hardly ever do.
-constexpr double finest_tolerance = 1e-9;
-// The width of smooth data's intervals with the fewest bits: 1.8e-7 for a normal, 2.7e-7 for a uniform distribution.
-constexpr double coarsest = 4e-7;
-
-// How many bits an interval needs to get from one width to another: smooth data's is four times as narrow with each.
-int bits_between(double width, double tol) {
-  int bits = 0;
-  for (; width > tol && bits < most_sketch_bits; width /= 4) ++bits;
-  return bits;
-}
-
-int bits_for(double tol) { return std::min(fewest_sketch_bits + bits_between(coarsest, tol), most_sketch_bits); }
-
 // One- and two-byte types have histograms.
 bool counted(const Groups& groups) { return groups.homogeneous() && is_narrow(groups.dtype()); }
 
@@ -144,14 +130,12 @@ GiniSketch sketch_with(const Groups& groups, size_t group, int bits) {
   }
 }
 
-// The interval from one sketch; from a finer one where that might be narrow enough. Discrete data's is only half as
-// wide with each bit more, so further attempts would be in vain.
+// The interval from one sketch; from a finer one where that might be narrow enough.
 GiniInterval sketched_interval(const Groups& groups, size_t group, double tol) {
-  const int bits = bits_for(tol);
+  const int bits = sketch_bits(tol);
   const GiniInterval found = sketch_with(groups, group, bits).gini();
-  const int more = bits_between(found.high - found.low, 0.8 * tol);
-  const bool hopeful = found.high - found.low > tol && more <= 2 && bits + more <= most_sketch_bits;
-  return hopeful ? sketch_with(groups, group, bits + more).gini() : found;
+  const int finer = finer_sketch_bits(found.high - found.low, bits, tol);
+  return finer != 0 ? sketch_with(groups, group, finer).gini() : found;
 }
 
 SketchSum sum_of(const GiniSketch& sketch) {
@@ -222,7 +206,7 @@ GiniSketch sketch_of(const Histogram& histogram) {
 }
 
 GiniSketch sketch_of(const Groups& groups, size_t group, double tol) {
-  return sketch_with(groups, group, bits_for(tol));
+  return sketch_with(groups, group, sketch_bits(tol));
 }
 
 namespace {
@@ -235,7 +219,7 @@ void gini_of_slab(const Groups& groups, double tol, bool unbiased, GiniInterval*
   std::vector<double> exact(groups.count());
   std::vector<bool> sketched(groups.count());
   gini(groups, exact.data(), [&](size_t g) {
-    if (tol >= finest_tolerance && !counted(groups)) {
+    if (interval_bits(tol) != 0 && !counted(groups)) {
       out[g] = finish(g, sketched_interval(groups, g, tol));
       sketched[g] = !(out[g].high - out[g].low > tol);
     }

@@ -27,7 +27,7 @@ struct Digit {
 // The mask of a group, written for neighbouring elements at a time.
 class MaskWriter {
  public:
-  PQI_DEVICE MaskWriter(const Source& masks, uint64_t group) : size_(masks.size), cursor_(masks, group) {}
+  PQI_DEVICE MaskWriter(const Source& masks, uint64_t group) : size_(masks.size_of(group)), cursor_(masks, group) {}
 
   // Bit j of `keep` is for element i + j; those that there are of `n`, which is a multiple of 4.
   PQI_DEVICE void write(uint64_t i, uint32_t n, uint32_t keep) {

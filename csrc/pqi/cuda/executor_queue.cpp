@@ -18,6 +18,8 @@ Queue::~Queue() = default;
 
 void Queue::fill(void* to, int byte, size_t bytes) const { std::memset(to, byte, bytes); }
 
+void Queue::copy(const void* from, size_t bytes, void* to) const { std::memcpy(to, from, bytes); }
+
 void* Queue::allocate(size_t bytes) const {
   void* memory = std::malloc(bytes > 0 ? bytes : 1);
   if (memory == nullptr) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes of scratch memory");

@@ -13,7 +13,7 @@ class KeyReader {
   static constexpr int at_once = int(32 / sizeof(K));
 
   PQI_DEVICE KeyReader(const Source& source, uint64_t group)
-      : size_(source.size),
+      : size_(source.size_of(group)),
         dtype_(source.dtype),
         rule_(key_rule<K>(source.dtype)),
         whole_(sizeof(K) == 2 || item_size(source.dtype) == sizeof(K)),

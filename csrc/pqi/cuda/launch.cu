@@ -141,6 +141,11 @@ void Queue::fill(void* to, int byte, size_t bytes) const {
     check(cudaMemsetAsync(to, byte, bytes, reinterpret_cast<cudaStream_t>(stream_)), "filling memory", device_);
 }
 
+void Queue::copy(const void* from, size_t bytes, void* to) const {
+  check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, reinterpret_cast<cudaStream_t>(stream_)),
+        "copying to the device", device_);
+}
+
 void* Queue::allocate(size_t bytes) const {
   void* memory = nullptr;
   const cudaError_t error = cudaMallocFromPoolAsync(&memory, bytes > 0 ? bytes : 1, static_cast<cudaMemPool_t>(pool_),

@@ -43,6 +43,8 @@ class Queue {
 
   // Sets every byte.
   void fill(void* to, int byte, size_t bytes) const;
+  // From the host's memory, which is free again when this returns.
+  void copy(const void* from, size_t bytes, void* to) const;
   void* allocate(size_t bytes) const;
   void release(void* memory) const noexcept;
 

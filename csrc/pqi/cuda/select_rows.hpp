@@ -73,9 +73,10 @@ struct SelectRows {
     Cursor mask(masks, row);
     const uint64_t above = threshold == K(~K(0)) ? 0 : count_from(block, keys, K(threshold + 1));
     uint64_t ties = k > above ? k - above : 0;
-    for (uint64_t begin = 0; begin < source.size; begin += warp_size) {
+    const uint64_t size = source.size_of(row);
+    for (uint64_t begin = 0; begin < size; begin += warp_size) {
       const uint64_t i = begin + uint64_t(block.lane());
-      const bool within = i < source.size;
+      const bool within = i < size;
       const bool tied = within && k > 0 && keys[i] == threshold && cursor.live(i);
       const uint32_t who = block.ballot(tied);
       const uint64_t rank = uint64_t(count_ones(who & ((1u << block.lane()) - 1)));

@@ -38,6 +38,11 @@ uint32_t push_dims(const View& view, std::vector<uint64_t>& table) {
 }  // namespace
 
 void upload(const Queue& queue, const std::vector<uint64_t>& words, uint64_t* to) {
+  constexpr size_t launches = 32;
+  if (words.size() > launches * Store::words) {
+    queue.copy(words.data(), words.size() * sizeof(uint64_t), to);
+    return;
+  }
   for (size_t done = 0; done < words.size(); done += Store::words) {
     Store store{to + done, std::min(Store::words, words.size() - done), {}};
     std::copy_n(words.begin() + std::ptrdiff_t(done), store.count, store.payload);
@@ -106,10 +111,36 @@ Groups::Groups(const Queue& queue, const std::vector<View>& arrays, const std::v
   if (table.size() <= Source::words_at_hand) {
     std::copy(table.begin(), table.end(), source_.table);
   } else {
-    far_ = std::make_unique<Scratch<uint64_t>>(queue, table.size());
+    far_ = std::make_shared<Scratch<uint64_t>>(queue, table.size());
     upload(queue, table, far_->get());
     source_.far = far_->get();
   }
+}
+
+Groups Groups::chosen(const uint64_t* numbers, uint64_t count) const {
+  Groups some = *this;
+  some.source_.chosen = numbers;
+  some.source_.count = count;
+  return some;
+}
+
+Groups Groups::stretch(uint64_t first, uint64_t count) const {
+  Groups some = *this;
+  if (some.source_.chosen != nullptr) {
+    some.source_.chosen += first;
+  } else {
+    some.source_.first_group += first;
+  }
+  some.source_.count = count;
+  return some;
+}
+
+Groups Groups::segments(const uint64_t* offsets, const uint64_t* numbers, uint64_t count, uint64_t size) const {
+  Groups some = chosen(numbers, count);
+  some.source_.offsets = offsets;
+  some.source_.size = size;
+  some.plain_ = false;
+  return some;
 }
 
 }  // namespace pqi::cuda

@@ -28,17 +28,28 @@ struct Piece {
 struct Source {
   static constexpr size_t words_at_hand = 64;
 
-  uint64_t count, size;  // groups, and elements of each
+  uint64_t count, size;  // groups, and elements of each; of segments, the most that one has
   uint32_t pieces;
   DType dtype;    // the common type
   bool as_float;  // numbers travel as float32
   bool homogeneous, masked;
   uint32_t outer_ndim, outer_dims, outer_mask_ndim, outer_mask_dims;  // what tells groups apart
-  const uint64_t* far;                                                // the table where it does not fit here
+  uint64_t first_group;                                               // of all
+  const uint64_t* chosen;                                             // or the groups' numbers among all
+  const uint64_t* offsets;  // null, or where each stretch of the one piece begins and the last one ends
+  const uint64_t* far;      // the table where it does not fit here
   uint64_t table[words_at_hand];
 
   PQI_DEVICE const uint64_t* words() const { return far != nullptr ? far : table; }
   PQI_DEVICE const Piece& piece(uint32_t i) const { return reinterpret_cast<const Piece*>(words())[i]; }
+
+  PQI_DEVICE uint64_t number(uint64_t group) const { return chosen != nullptr ? chosen[group] : first_group + group; }
+  // Elements of a group: the last ones of `size` that are not there are dead, and no place of a mask.
+  PQI_DEVICE uint64_t size_of(uint64_t group) const {
+    if (offsets == nullptr) return size;
+    const uint64_t i = number(group);
+    return offsets[i + 1] - offsets[i];
+  }
 
   PQI_DEVICE int64_t offset(uint32_t dims, uint32_t ndim, uint64_t flat) const {
     const uint64_t* const dim = words() + dims;
@@ -58,19 +69,28 @@ class Groups {
   Groups(const Queue& queue, const std::vector<View>& arrays, const std::vector<View>& masks,
          const std::vector<int>* axes);
 
+  // Some of its groups: those with `count` numbers on the device, or neighbours; of segments (offsets on the device
+  // too), of at most this size.
+  Groups chosen(const uint64_t* numbers, uint64_t count) const;
+  Groups stretch(uint64_t first, uint64_t count) const;
+  Groups segments(const uint64_t* offsets, const uint64_t* numbers, uint64_t count, uint64_t size) const;
+
   const Source& source() const { return source_; }
   uint64_t count() const { return source_.count; }
   uint64_t size() const { return source_.size; }
   // Each group is one piece of unmasked memory that holds its elements as they travel, aligned for 16-byte loads.
   bool plain() const { return plain_; }
+  // Whether some elements of groups may not count.
+  bool ragged() const { return source_.masked || source_.offsets != nullptr; }
 
  private:
   Source source_{};
   bool plain_ = false;
-  std::unique_ptr<Scratch<uint64_t>> far_;
+  std::shared_ptr<Scratch<uint64_t>> far_;
 };
 
-// Copies words into device memory, a few hundred with each launch, so that the host's copy is free at once.
+// Copies words into device memory, a few hundred with each launch, so that the host's copy is free at once and nothing
+// waits; many are left to the driver, which puts them aside at once but may wait for its own memory.
 void upload(const Queue& queue, const std::vector<uint64_t>& words, uint64_t* to);
 
 #if defined(__CUDACC__) || defined(PQI_EXECUTOR)
@@ -159,10 +179,13 @@ struct NumberOf<uint64_t> {
 // A thread's place in a group; fast when asked for neighbouring elements one after another.
 class Cursor {
  public:
-  PQI_DEVICE Cursor(const Source& source, uint64_t group) : source_(source) {
-    if (source.count > 1) {
-      data_offset_ = source.offset(source.outer_dims, source.outer_ndim, group);
-      if (source.masked) mask_offset_ = source.offset(source.outer_mask_dims, source.outer_mask_ndim, group);
+  PQI_DEVICE Cursor(const Source& source, uint64_t group) : source_(source), size_(source.size_of(group)) {
+    if (source.offsets != nullptr) {
+      if (source.pieces > 0) start_at(source.piece(0), source.offsets[source.number(group)]);
+    } else if (source.outer_ndim > 0) {
+      const uint64_t number = source.number(group);
+      data_offset_ = source.offset(source.outer_dims, source.outer_ndim, number);
+      if (source.masked) mask_offset_ = source.offset(source.outer_mask_dims, source.outer_mask_ndim, number);
     }
     begin_ = 0;
     end_ = 0;
@@ -187,7 +210,7 @@ class Cursor {
   }
 
   PQI_DEVICE bool live(uint64_t i) {
-    if (!source_.masked) return true;
+    if (!source_.masked) return i < size_;
     seek(i);
     return is_live(i);
   }
@@ -203,7 +226,7 @@ class Cursor {
   // Where the elements [i, i + n) lie one behind the other as this type, masked out or not; else null.
   PQI_DEVICE char* together(DType as, uint64_t i, uint64_t n) {
     seek(i);
-    return dtype() == as && piece_->contiguous && i + n <= end_ ? address(i) : nullptr;
+    return dtype() == as && piece_->contiguous && i + n <= end_ && i + n <= size_ ? address(i) : nullptr;
   }
 
   // The same where they are all live, and aligned for 16-byte loads.
@@ -216,7 +239,14 @@ class Cursor {
  private:
   PQI_DEVICE DType dtype() const { return DType(piece_->dtype); }
 
+  PQI_DEVICE void start_at(const Piece& piece, uint64_t first) {
+    data_offset_ = piece.contiguous ? int64_t(first * item_size(DType(piece.dtype)))
+                                    : source_.offset(piece.data_dims, piece.ndim, first);
+    if (source_.masked) mask_offset_ = source_.offset(piece.mask_dims, piece.mask_ndim, first);
+  }
+
   PQI_DEVICE bool is_live(uint64_t i) const {
+    if (i >= size_) return false;
     if (!source_.masked) return true;
     return piece_->mask[mask_offset_ + source_.offset(piece_->mask_dims, piece_->mask_ndim, i - begin_)] != 0;
   }
@@ -234,6 +264,7 @@ class Cursor {
   }
 
   const Source& source_;
+  const uint64_t size_;
   const Piece* piece_ = nullptr;
   int64_t data_offset_ = 0, mask_offset_ = 0;
   uint64_t begin_, end_;

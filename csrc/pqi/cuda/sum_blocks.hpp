@@ -94,7 +94,7 @@ struct SumBlocks {
   // All at the pivot's scale; what that does not suit is summed again.
   PQI_DEVICE void sum_chunk(Block& block, uint64_t group, uint64_t begin, ChunkSum* found) const {
     Cursor cursor(source, group);
-    const uint64_t rest = source.size - begin;
+    const uint64_t size = source.size_of(group), rest = begin < size ? size - begin : 0;
     Chunk<T, plain> chunk(block, cursor, begin, rest < chunk_size ? rest : chunk_size);
     const int pivot =
         source.size <= chunk_size ? pivot_of_chunk(block, chunk) : pivot_of_element<T>(cursor, first[group]);

@@ -76,7 +76,7 @@ uint64_t blocks_for(const Groups& groups) {
 }  // namespace
 
 void count_live(const Queue& queue, const Groups& groups, uint64_t* live) {
-  if (!groups.source().masked || groups.size() == 0) return for_each(queue, groups.count(), Store{groups.size(), live});
+  if (!groups.ragged() || groups.size() == 0) return for_each(queue, groups.count(), Store{groups.size(), live});
   queue.fill(live, 0, groups.count() * sizeof(uint64_t));
   using Program = Count<uint16_t, false>;
   queue.launch(blocks_for<Program>(groups), Program{groups.source(), nullptr, nullptr, live});

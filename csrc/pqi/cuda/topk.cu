@@ -39,6 +39,15 @@ struct Thresholds {
   }
 };
 
+struct Clear {
+  Source masks;
+
+  PQI_DEVICE void operator()(uint64_t i) const {
+    Cursor mask(masks, 0);
+    *mask.address(i) = 0;
+  }
+};
+
 // Takes a digit of each group's threshold and clears the counts for the next one.
 struct Descend {
   static constexpr int threads = 256;
@@ -169,6 +178,8 @@ void select(const Queue& queue, const Groups& groups, const Wanted& k, const Gro
 void topk_mask(const Queue& queue, const Groups& groups, const Wanted& k, const Groups& masks) {
   if (groups.size() > 0) select(queue, groups, k, &masks, nullptr);
 }
+
+void clear(const Queue& queue, const Groups& masks) { for_each(queue, masks.size(), Clear{masks.source()}); }
 
 void topk_threshold(const Queue& queue, const Groups& groups, const Wanted& k, double* out) {
   select(queue, groups, k, nullptr, out);

@@ -1,0 +1,28 @@
+"""The part of `_check` that judges arrays on CUDA devices."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+def power_sums(on_cpu: bool) -> None:
+    """Parts that wait for the next ones are kept on the host."""
+    if not on_cpu:
+        raise TypeError(
+            "chunk must lie on the CPU for PowerSums, got an array on a CUDA device; pass chunk.cpu(), or the chunks "
+            "together as pooled([...]) to power_means, norms or index, which read them on their device"
+        )
+
+
+def mask_to_write(name: str, is_fitting: bool, wanted: str, found: str) -> None:
+    """A mask lies beside what it masks."""
+    if not is_fitting:
+        raise TypeError(f"{name} must be {wanted} as x is, of bool, got {found}")
+
+
+def refuse_library(name: str, found: str) -> NoReturn:
+    """Only these libraries tell their stream and allocate results; a call is of one of them."""
+    raise TypeError(
+        f"{name} must be a torch tensor or a CuPy array if it lies on a CUDA device, as must all arrays beside it, "
+        f"got {found}; pass torch.from_dlpack(x), which copies nothing"
+    )
