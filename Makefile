@@ -113,9 +113,14 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(CXX_FILES)
 
+STUBTEST := $(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml
+
 types: $(INSTALLED)
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist tests/stubtest-allowlist.txt pqi._core
+	$(STUBTEST) --allowlist tests/stubtest-allowlist.txt pqi._core
+	@if $(BIN)/python -c "import pqi._cuda" 2>/dev/null; then \
+		$(STUBTEST) --allowlist tests/stubtest-allowlist-cuda.txt pqi._cuda; \
+	else echo "pqi._cuda was not built (no nvcc): its stub is compared with the block programs alone, by tests/test_cuda.py"; fi
 
 $(PEERS): $(INSTALLED)
 	$(PIP) install -c constraints.txt --no-build-isolation '.[dev,bench]'

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from pqi import _cuda
+from pqi import _core, _cuda
 
 REPEATS = 20
 
@@ -75,6 +75,13 @@ def jobs(x: torch.Tensor) -> Iterator[tuple[str, Callable[[], Any], str, Callabl
         yield f"norms ({p:g}, {q:g})", own, "torch", partial(both_norms, x, p, q)
     gini_peer = (lambda: torch.sort(x.abs())) if x.dtype == torch.float32 else None
     yield "Gini", lambda: _cuda.gini(array, [], None, one, stream), "torch.sort", gini_peer
+    if x.dtype == torch.float32:
+        interval = view(torch.empty(5, dtype=torch.float64, device="cuda"))
+        for tol in (1e-6, 1e-8):
+            sketch = partial(
+                _cuda.gini_intervals, array, [], None, None, _core.interval_bits(tol), False, interval, stream
+            )
+            yield f"Gini within {tol:g}", sketch, "torch.sort", gini_peer
     for share in (100, 10, 2):
         k = x.numel() // share
         own = partial(_cuda.topk_mask, array, [], None, k, [view(mask)], stream)

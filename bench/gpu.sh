@@ -23,14 +23,13 @@ print(cuda.device_names(), cuda.architectures())
 CHECK
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | tee "$results/gpu-card.txt"
 
-
 echo "== tests on the device"
-"$python" -m pytest tests/test_cuda.py tests/test_device.py -q | tee "$results/gpu-tests.txt"
+"$python" -m pytest tests/test_gpu.py tests/test_cuda*.py tests/test_device*.py -q | tee "$results/gpu-tests.txt"
 
 if command -v compute-sanitizer >/dev/null; then
   for tool in memcheck racecheck; do
     echo "== compute-sanitizer $tool"
-    compute-sanitizer --tool "$tool" --error-exitcode 1 "$python" -m pytest tests/test_device.py -q -k "small" |
+    compute-sanitizer --tool "$tool" --error-exitcode 1 "$python" -m pytest tests/test_gpu.py -q -k "small" |
       tee "$results/gpu-$tool.txt"
   done
 else

@@ -106,6 +106,9 @@ class Stand:
     def __truediv__(self, other: Stand) -> Stand:
         return Stand(self.values / other.values)
 
+    def __abs__(self) -> Stand:
+        return Stand(abs(self.values))
+
     def __sub__(self, other: float) -> Stand:
         return Stand(self.values - other)
 

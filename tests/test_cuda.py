@@ -6,6 +6,8 @@ every comparison here also holds the barriers to account. A GPU is not needed, a
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -23,6 +25,7 @@ from pqi import _core
 
 SIZES = (0, 1, 33, 1025, 4096, 9_000)
 LIMIT = 163 * 1024
+OF_THE_EXECUTOR = {"set_machine", "allocated"}
 
 
 @pytest.fixture(autouse=True)
@@ -214,6 +217,22 @@ def test_the_module_where_a_compiler_made_one() -> None:
         cuda.View.of_dlpack(np.zeros(3).__dlpack__(), "x")
     if cuda.device_count() == 0:
         assert cuda.device_names() == []
+
+
+def test_the_stub_is_that_of_the_programs() -> None:
+    """Where the module was not built, its stub is held to account all the same."""
+    stub = ast.parse((Path(pqi.__file__).parent / "_cuda.pyi").read_text())
+    told = {node.name: [a.arg for a in node.args.args] for node in stub.body if isinstance(node, ast.FunctionDef)}
+    module = blocks.module()
+    found = {
+        name: re.findall(r"(\w+): ", str(value.__doc__).splitlines()[0])
+        for name, value in vars(module).items()
+        if callable(value) and not isinstance(value, type) and name not in OF_THE_EXECUTOR
+    }
+    assert found == told
+    (view,) = (node for node in stub.body if isinstance(node, ast.ClassDef))
+    members = {node.name for node in view.body if isinstance(node, ast.FunctionDef)}
+    assert members == {name for name in dir(module.View) if not name.startswith("_")} - {"of_numpy"}
 
 
 def test_a_compiler_on_the_path_makes_the_module() -> None:

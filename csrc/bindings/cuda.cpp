@@ -211,10 +211,11 @@ PYBIND11_MODULE(_blocks, m) {
   define_errors();
   m.def(
       "set_machine",
-      [](uint64_t seed, int processors, size_t shared_limit) {
-        cuda::executor::settings() = {seed, processors, shared_limit};
+      [](uint64_t seed, int processors, size_t shared_limit, size_t memory_limit) {
+        cuda::executor::settings() = {seed, processors, shared_limit, memory_limit};
       },
-      py::arg("seed"), py::arg("processors"), py::arg("shared_limit"));
+      py::arg("seed"), py::arg("processors"), py::arg("shared_limit"), py::arg("memory_limit") = ~size_t(0));
+  m.def("allocated", &cuda::executor::allocated);
 }
 
 #else

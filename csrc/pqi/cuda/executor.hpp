@@ -24,8 +24,11 @@ struct Settings {
   uint64_t seed = 1;
   int processors = 3;
   size_t shared_limit = 163 * 1024;
+  size_t memory_limit = ~size_t(0);  // of scratch memory, all in all
 };
 Settings& settings();
+// Scratch memory that was taken and not given back.
+size_t allocated();
 
 // Runs body(thread, its block's number) for all threads of all blocks; throws std::runtime_error on a misused barrier.
 void run(uint64_t blocks, int threads, size_t shared_bytes, const std::function<void()>& body);

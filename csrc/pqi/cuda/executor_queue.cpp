@@ -1,9 +1,24 @@
 // The executor as a device: what launch.cu is for a GPU.
 #include <cstdlib>
+#include <map>
 
 #include "launch.hpp"
 
 namespace pqi::cuda {
+namespace {
+
+std::map<void*, size_t>& taken() {
+  static std::map<void*, size_t> sizes;
+  return sizes;
+}
+
+}  // namespace
+
+size_t executor::allocated() {
+  size_t sum = 0;
+  for (const auto& [memory, size] : taken()) sum += size;
+  return sum;
+}
 
 int device_count() { return 1; }
 std::vector<std::string> device_names() { return {"executor"}; }
@@ -21,12 +36,17 @@ void Queue::fill(void* to, int byte, size_t bytes) const { std::memset(to, byte,
 void Queue::copy(const void* from, size_t bytes, void* to) const { std::memcpy(to, from, bytes); }
 
 void* Queue::allocate(size_t bytes) const {
-  void* memory = std::malloc(bytes > 0 ? bytes : 1);
+  const bool fits = bytes <= executor::settings().memory_limit - executor::allocated();
+  void* memory = fits ? std::malloc(bytes > 0 ? bytes : 1) : nullptr;
   if (memory == nullptr) throw OutOfMemory("out of memory: " + std::to_string(bytes) + " bytes of scratch memory");
   std::memset(memory, executor::poison, bytes);
+  taken()[memory] = bytes;
   return memory;
 }
 
-void Queue::release(void* memory) const noexcept { std::free(memory); }
+void Queue::release(void* memory) const noexcept {
+  taken().erase(memory);
+  std::free(memory);
+}
 
 }  // namespace pqi::cuda
