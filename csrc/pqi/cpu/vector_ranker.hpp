@@ -27,17 +27,17 @@ class VectorRanker {
   // Of the group that the reader has selected; entries that are not live are zeros, which are not counted.
   double rank(Reader& reader, size_t size) {
     const size_t rows = rows_of(size);
-    tile_.resize(rows * lanes);
+    K* const tile = aligned_tile(rows * lanes);
     for (size_t begin = 0; begin < size; begin += chunk_size) {
       const size_t n = std::min(chunk_size, size - begin);
       const Number* const x = reader.template read<Number>(begin, n);
-      for (size_t i = 0; i < n; ++i) tile_[begin + i] = bits_as<K>(x[i]) & (~K(0) >> 1);
+      for (size_t i = 0; i < n; ++i) tile[begin + i] = bits_as<K>(x[i]) & (~K(0) >> 1);
     }
-    std::fill(tile_.begin() + ptrdiff_t(size), tile_.end(), K(0));
+    std::fill(tile + size, tile + rows * lanes, K(0));
     const double live = double(reader.count_live(0, size));
     RankedLanes ranked;
-    if constexpr (sizeof(K) == 4) table_.rank_float_vector(tile_.data(), rows, live, &ranked);
-    if constexpr (sizeof(K) == 8) table_.rank_double_vector(tile_.data(), rows, live, &ranked);
+    if constexpr (sizeof(K) == 4) table_.rank_float_vector(tile, rows, live, &ranked);
+    if constexpr (sizeof(K) == 8) table_.rank_double_vector(tile, rows, live, &ranked);
     if (!(double(bits_as<Number>(K(ranked.largest[lanes - 1]))) < infinity)) return __builtin_nan("");
     DoubleDouble weighted, sum;
     for (int j = 0; j < lanes; ++j) {
@@ -50,6 +50,14 @@ class VectorRanker {
  private:
   static size_t rows_of(size_t size) {
     return std::bit_ceil(tile_rows((std::max(size, size_t(1)) + lanes - 1) / lanes));
+  }
+
+  // On a cache line's boundary: rows that lie in two lines each take a fifth longer.
+  K* aligned_tile(size_t places) {
+    constexpr size_t line = 64;
+    tile_.resize(places + line / sizeof(K));
+    const size_t beyond = reinterpret_cast<uintptr_t>(tile_.data()) % line;
+    return tile_.data() + (line - beyond) % line / sizeof(K);
   }
 
   const Kernels& table_;
