@@ -111,7 +111,8 @@ template <class K>
 Sample<K> second_sample(const Groups& groups, size_t size, std::vector<Reader>& readers, Bracket<K> within) {
   constexpr size_t run = 32, tasks = 64;
   const auto rule = key_rule<K>(groups.dtype());
-  const size_t runs = std::min(size / 64, size_t(1) << 20) / run;
+  // Two bytes are a bracket of few codes soon.
+  const size_t runs = std::min(size / (sizeof(K) == 2 ? 256 : 64), size_t(1) << 20) / run;
   const K middle = K(within.low + (within.high - within.low) / 2);
   struct Found {
     Buffer<K> keys;

@@ -56,7 +56,7 @@ struct Cuts {
 template <class Signed>
 struct CutHint {
   Signed guess = Signed(std::make_unsigned_t<Signed>(1) << (sizeof(Signed) * 8 - 1));
-  double stride = 1;
+  double stride = sizeof(Signed) == 4 ? 0x1p16 : 0x1p45;  // between close and far neighbours among float keys
 };
 
 // How many keys are told apart by comparing each with each.
