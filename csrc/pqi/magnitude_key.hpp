@@ -41,8 +41,9 @@ PQI_HD KeyRule<K> key_rule(DType t) {
   }
 }
 
-// The magnitude that a key stands for. Exact, except 64-bit integers beyond 2^53 (rounded to nearest).
+// The magnitude that a key stands for. Exact, except 64-bit integers beyond 2^53 (rounded to nearest). One NaN for all.
 PQI_HD double key_value(DType t, uint64_t key) {
+  if (is_floating(t) && key == key_rule<uint64_t>(t).cap) return __builtin_nan("");
   switch (t) {
     case DType::f64:
       return bits_as<double>(key);

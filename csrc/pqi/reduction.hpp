@@ -188,7 +188,8 @@ PQI_HD double mean_ratio(const PowerSum& sp, const PowerSum& sq, double d, doubl
 
 // I_{p,q} = 1 − M_p/M_q, clamped to its range [0, highest]; nan where undefined.
 PQI_HD double index_of(const PowerSum& sp, const PowerSum& sq, double d, double p, double q, double highest) {
-  const double index = 1.0 - mean_ratio(sp, sq, d, p, q);
+  const double ratio = mean_ratio(sp, sq, d, p, q), index = 1.0 - ratio;
+  if (ratio != ratio) return ratio;  // devices differ in what 1 − NaN is
   return index < 0.0 ? 0.0 : (index > highest ? highest : index);
 }
 
