@@ -126,6 +126,30 @@ def test_long_rows(dtype: np.dtype[Any]) -> None:
     check_topk(Data(x[:, :700], axes=(1,)), np.array([700, 5, 0], np.uint64))
 
 
+@pytest.mark.parametrize("dtype", [np.dtype("f4"), np.dtype("f8"), BFLOAT16, np.dtype("i1"), np.dtype("i4")], ids=str)
+def test_memory_that_no_wide_load_may_touch(dtype: np.dtype[Any]) -> None:
+    """Views that begin in the middle of 16 bytes, rows of odd lengths, masks whose True is not 1."""
+    x, live = sample(dtype, 20_003), some(20_004)
+    odd = (live * np.uint8(0x82)).view(np.bool_)
+    for data in (Data(x[1:]), Data(x[3:], live[3:-1]), Data(x, odd[1:]), Data([x[1:1000], x[1000:], x[:5]])):
+        check_sums(data)
+        check_counts(data)
+        check_topk(data, 5_000)
+    rows = sample(dtype, (5, 4_099))
+    for data in (Data(rows, axes=(1,)), Data(rows, some(rows.shape), (1,)), Data(rows[:, 1:4_097], axes=(1,))):
+        check_sums(data)
+        check_topk(data, np.array([1, 0, 4_000, 99, 2_000], np.uint64))
+
+
+def test_exponents_beyond_what_shared_memory_holds(seed: int) -> None:
+    """One read takes as many as fit; ½, 1 and 2 go with the first."""
+    blocks.module().set_machine(seed, 3, 48 * 1024)
+    x = draw("lognormal", 9_000)
+    check_many_exponents(Data(x))
+    check_many_exponents(Data(x.astype(np.float64) ** 9))
+    check_sums(Data(x))
+
+
 def test_pooled_types() -> None:
     rng = np.random.default_rng(5)
     for _ in range(4):

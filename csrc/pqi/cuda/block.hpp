@@ -13,6 +13,7 @@
 #if defined(__CUDACC__)
 
 #define PQI_DEVICE __device__ __forceinline__
+#define PQI_OUT_OF_LINE __device__ __noinline__
 #define PQI_UNROLL _Pragma("unroll")
 
 namespace pqi::cuda {
@@ -84,6 +85,7 @@ PQI_DEVICE int count_ones(uint32_t x) { return __popc(x); }
 #else
 
 #define PQI_DEVICE inline
+#define PQI_OUT_OF_LINE inline
 #define PQI_UNROLL
 #if defined(PQI_EXECUTOR)
 #include "executor.hpp"

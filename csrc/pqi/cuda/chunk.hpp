@@ -49,23 +49,31 @@ class Chunk {
 
   // This thread's share of the row that begins there; zeros behind the end.
   PQI_DEVICE Row<T> gather(uint64_t row) {
-    Row<T> result;
-    PQI_UNROLL for (int j = 0; j < quad_lanes; ++j) {
-      const uint64_t i = row + first_ + uint32_t(j);
-      result.x[j] = i < size_ ? element(i) : T(0);
+    const uint64_t i = row + first_;
+    if constexpr (plain) {
+      Row<T> result;
+      PQI_UNROLL for (int j = 0; j < quad_lanes; ++j) result.x[j] =
+          i + uint32_t(j) < size_ ? direct_[i + uint32_t(j)] : T(0);
+      return result;
+    } else {
+      const uint64_t rest = i < size_ ? size_ - i : 0;
+      return gather(cursor_, begin_ + i, rest < quad_lanes ? int(rest) : quad_lanes);
     }
-    return result;
   }
 
   PQI_DEVICE uint64_t size() const { return size_; }
 
  private:
-  PQI_DEVICE T element(uint64_t i) {
-    if constexpr (plain) {
-      return direct_[i];
+  // The first n of a row's elements. In the middle of a kernel all that elements can be is too much for nvcc 13.0,
+  // which crashes, and for the registers.
+  PQI_OUT_OF_LINE static Row<T> gather(Cursor& cursor, uint64_t i, int n) {
+    Row<T> result{};
+    if (n == quad_lanes) {
+      cursor.numbers(i, result.x);
     } else {
-      return cursor_.template number<T>(begin_ + i);
+      PQI_UNROLL for (int j = 0; j < quad_lanes; ++j) if (j < n) result.x[j] = cursor.number<T>(i + uint64_t(j));
     }
+    return result;
   }
 
   PQI_DEVICE static Row<T> load(const T* x) {

@@ -31,6 +31,8 @@ Queue::Queue(int device, uintptr_t stream) : device_(device), stream_(stream) {
 
 Queue::~Queue() = default;
 
+size_t Queue::batch_bytes() { return size_t(1) << 17; }
+
 void Queue::fill(void* to, int byte, size_t bytes) const { std::memset(to, byte, bytes); }
 
 void Queue::copy(const void* from, size_t bytes, void* to) const { std::memcpy(to, from, bytes); }

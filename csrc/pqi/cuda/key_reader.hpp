@@ -25,9 +25,10 @@ class KeyReader {
   PQI_DEVICE uint32_t read(uint64_t i, K (&keys)[at_once]) {
     const uint64_t rest = i < size_ ? size_ - i : 0;
     if (whole_ && rest >= at_once) {
-      if (const char* at = cursor_.direct(dtype_, i, at_once)) {
+      const char* const at = cursor_.together(dtype_, i, at_once);
+      if (at != nullptr && reinterpret_cast<uintptr_t>(at) % 16 == 0) {
         load(at, keys);
-        return all;
+        return cursor_.live_bits(i, at_once);
       }
     }
     PQI_UNROLL for (int j = 0; j < at_once; ++j) keys[j] = 0;
@@ -42,8 +43,6 @@ class KeyReader {
   }
 
  private:
-  static constexpr uint32_t all = (1u << at_once) - 1;
-
   PQI_DEVICE void load(const char* at, K (&keys)[at_once]) const {
     if constexpr (sizeof(K) == 2) {
       if (bytes_) return load_bytes(at, keys);

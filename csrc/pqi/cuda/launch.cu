@@ -117,6 +117,8 @@ Queue::Queue(int device, uintptr_t stream) : device_(device), stream_(stream) {
 
 Queue::~Queue() { restore(); }
 
+size_t Queue::batch_bytes() { return size_t(1) << 30; }
+
 void Queue::restore() const noexcept {
   if (device_before_ != device_ && cudaSetDevice(device_before_) != cudaSuccess) cudaGetLastError();
 }

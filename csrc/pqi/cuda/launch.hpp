@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace pqi::cuda {
@@ -36,6 +37,8 @@ class Queue {
 
   int processors() const { return processors_; }
   size_t shared_limit() const { return shared_limit_; }  // a block's, opt-in included
+  // Scratch memory that groups done at once may take, unless one of them needs more.
+  static size_t batch_bytes();
 
   // Runs a program (see block.hpp) on `blocks` blocks with this much shared memory; no block is no work.
   template <class Program>
@@ -75,6 +78,7 @@ __global__ void __launch_bounds__(Program::threads) run_program(const __grid_con
 
 template <class Program>
 void Queue::launch(uint64_t blocks, const Program& program, size_t shared_bytes) const {
+  static_assert(std::is_trivially_copyable_v<Program> && sizeof(Program) <= 4096);  // what a launch's arguments may be
   if (blocks == 0) return;
   void* arguments[] = {const_cast<Program*>(&program)};
   start(reinterpret_cast<const void*>(&run_program<Program>), blocks, Program::threads, shared_bytes, arguments);

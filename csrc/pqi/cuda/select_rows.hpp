@@ -53,6 +53,17 @@ struct SelectRows {
     return value;
   }
 
+  PQI_DEVICE K least_from(Block& block, const K* keys, K least) const {
+    uint64_t found = ~uint64_t(0);
+    for (uint64_t i = uint64_t(block.lane()); i < source.size; i += warp_size)
+      if (keys[i] >= least && keys[i] < found) found = keys[i];
+    for (int mask = warp_size / 2; mask > 0; mask /= 2) {
+      const uint64_t other = block.shuffle_xor(found, mask);
+      found = other < found ? other : found;
+    }
+    return K(found);
+  }
+
   PQI_DEVICE uint32_t count_from(Block& block, const K* keys, K least) const {
     uint32_t count = 0;
     for (uint64_t i = uint64_t(block.lane()); i < source.size; i += warp_size) count += keys[i] >= least;
@@ -64,7 +75,9 @@ struct SelectRows {
     K threshold = 0;
     for (int bit = int(sizeof(K)) * 8; bit-- > 0;) {
       const K larger = K(threshold | K(1) << bit);
-      if (count_from(block, keys, larger) >= k) threshold = larger;
+      const uint32_t count = count_from(block, keys, larger);
+      if (count == k) return least_from(block, keys, larger);
+      if (count > k) threshold = larger;
     }
     return threshold;
   }

@@ -81,6 +81,7 @@ Groups::Groups(const Queue& queue, const std::vector<View>& arrays, const std::v
       const View mask = masks[i].dimensions(reduced).coalesced();
       piece.mask = reinterpret_cast<const uint8_t*>(mask.data);
       piece.mask_ndim = uint32_t(mask.ndim);
+      piece.mask_contiguous = mask.contiguous();
       piece.mask_dims = push_dims(mask, table);
     }
     source_.size += piece.size;

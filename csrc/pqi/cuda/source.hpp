@@ -19,10 +19,9 @@ struct Piece {
   const char* data;
   const uint8_t* mask;  // null: all live
   uint64_t begin, size;
-  uint32_t dtype;
-  uint32_t ndim, mask_ndim;
+  uint32_t dtype, ndim, mask_ndim;
   uint32_t data_dims, mask_dims;
-  uint32_t contiguous;  // the elements, not the mask
+  uint32_t contiguous, mask_contiguous;
 };
 
 struct Source {
@@ -215,6 +214,44 @@ class Cursor {
     return is_live(i);
   }
 
+  // Bit j: whether element i + j is live, for n of them: a multiple of 4, up to 32.
+  PQI_DEVICE uint32_t live_bits(uint64_t i, int n) {
+    uint32_t result = 0;
+    const uint64_t rest = i < size_ ? size_ - i : 0;
+    if (!source_.masked) return rest == 0 ? 0 : ~uint32_t(0) >> (32 - (rest < uint64_t(n) ? int(rest) : n));
+    seek(i);
+    const uint8_t* const at = piece_->mask + mask_offset_ + int64_t(i - begin_);
+    const bool words = piece_->mask_contiguous && i + uint64_t(n) <= end_ && uint64_t(n) <= rest &&
+                       reinterpret_cast<uintptr_t>(at) % 4 == 0;
+    for (int j = 0; j < n && words; j += 4) result |= bits_of_bytes(*reinterpret_cast<const uint32_t*>(at + j)) << j;
+    for (int j = 0; j < n && !words; ++j) result |= uint32_t(live(i + uint64_t(j))) << j;
+    return result;
+  }
+
+  // n elements from i on; their loads do not wait for one another where memory is contiguous.
+  template <class T, int n>
+  PQI_DEVICE void numbers(uint64_t i, T (&x)[n]) {
+    seek(i);
+    if (!piece_->contiguous || i + n > end_ || i + n > size_) {
+      PQI_UNROLL for (int j = 0; j < n; ++j) x[j] = number<T>(i + uint64_t(j));
+      return;
+    }
+    const char* const at = address(i);
+    const DType t = dtype();
+    if (t == (sizeof(T) == 4 ? DType::f32 : DType::f64)) {
+      PQI_UNROLL for (int j = 0; j < n; ++j) x[j] = reinterpret_cast<const T*>(at)[j];
+    } else if (t == DType::f16 || t == DType::bf16) {
+      uint16_t half[n];
+      PQI_UNROLL for (int j = 0; j < n; ++j) half[j] = reinterpret_cast<const uint16_t*>(at)[j];
+      PQI_UNROLL for (int j = 0; j < n; ++j) x[j] =
+          T(t == DType::f16 ? half_to_float(half[j]) : bfloat_to_float(half[j]));
+    } else {
+      PQI_UNROLL for (int j = 0; j < n; ++j) x[j] = number_at<T>(t, at + uint64_t(j) * item_size(t));
+    }
+    const uint32_t live = live_bits(i, n);
+    PQI_UNROLL for (int j = 0; j < n; ++j) x[j] = live >> j & 1 ? x[j] : T(0);
+  }
+
   PQI_DEVICE char* address(uint64_t i) {
     seek(i);
     const uint64_t within = i - begin_;
@@ -243,6 +280,14 @@ class Cursor {
     data_offset_ = piece.contiguous ? int64_t(first * item_size(DType(piece.dtype)))
                                     : source_.offset(piece.data_dims, piece.ndim, first);
     if (source_.masked) mask_offset_ = source_.offset(piece.mask_dims, piece.mask_ndim, first);
+  }
+
+  // Bit j: whether byte j is not zero.
+  PQI_DEVICE static uint32_t bits_of_bytes(uint32_t x) {
+    x |= x >> 4;
+    x |= x >> 2;
+    x |= x >> 1;
+    return (x & 0x01010101u) * 0x10204080u >> 28;
   }
 
   PQI_DEVICE bool is_live(uint64_t i) const {

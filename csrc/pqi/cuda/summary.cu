@@ -1,6 +1,7 @@
 #include "summary.hpp"
 
 #include "each.hpp"
+#include "key_reader.hpp"
 #include "key_type.hpp"
 
 namespace pqi::cuda {
@@ -28,17 +29,25 @@ struct Count {
     if (group >= source.count) return;
     const uint64_t begin = task % per_group * stretch;
     const uint64_t end = source.size - begin < stretch ? source.size : begin + stretch;
-    Cursor cursor(source, group);
-    const auto rule = key_rule<K>(source.dtype);
     uint64_t top = 0, zero = 0, alive = 0;
-    for (uint64_t i = begin + uint64_t(block.lane()); i < end; i += warp_size) {
-      if (!cursor.live(i)) continue;
-      ++alive;
-      if constexpr (keys) {
-        const uint64_t key = rule(cursor.bits<K>(i));
-        top = top < key ? key : top;
-        zero += key == 0;
+    if constexpr (keys) {
+      constexpr int at_once = KeyReader<K>::at_once;
+      KeyReader<K> reader(source, group);
+      for (uint64_t i = begin + uint64_t(block.lane() * at_once); i < end; i += warp_size * at_once) {
+        K read[at_once];
+        const uint32_t live_bits = reader.read(i, read);
+        alive += uint64_t(count_ones(live_bits));
+        PQI_UNROLL for (int j = 0; j < at_once; ++j) {
+          if ((live_bits >> j & 1) == 0) continue;
+          top = top < read[j] ? read[j] : top;
+          zero += read[j] == 0;
+        }
       }
+    } else {
+      constexpr int at_once = 16;
+      Cursor cursor(source, group);
+      for (uint64_t i = begin + uint64_t(block.lane() * at_once); i < end; i += warp_size * at_once)
+        for (int j = 0; j < at_once; j += 4) alive += live_of_four(cursor, i + uint64_t(j), end);
     }
     for (int delta = warp_size / 2; delta > 0; delta /= 2) {
       alive += block.shuffle_xor(alive, delta);
@@ -53,6 +62,14 @@ struct Count {
       block.add(zeros + group, zero);
       block.max(largest + group, top);
     }
+  }
+
+ private:
+  PQI_DEVICE static uint64_t live_of_four(Cursor& cursor, uint64_t i, uint64_t end) {
+    if (i + 4 <= end) return uint64_t(count_ones(cursor.live_bits(i, 4)));
+    uint64_t count = 0;
+    for (; i < end; ++i) count += cursor.live(i);
+    return count;
   }
 };
 

@@ -15,8 +15,6 @@
 namespace pqi::cuda {
 namespace {
 
-constexpr uint64_t batch_bytes = uint64_t(1) << 30;  // of scratch memory, unless one group needs more
-
 struct Prepare {
   Wanted wanted;
   const uint64_t* live;
@@ -88,7 +86,7 @@ class Selector {
         groups_(groups),
         capacity_(groups.size() / 8 + 1024),
         tiles_((groups.size() + tie_tile - 1) / tie_tile),
-        batch_(std::clamp(batch_bytes / bytes_of_group(), uint64_t(1), groups.count())),
+        batch_(std::clamp(Queue::batch_bytes() / bytes_of_group(), uint64_t(1), groups.count())),
         keys_(queue, batch_ * capacity_),
         places_(queue, batch_ * capacity_),
         found_(queue, batch_),
