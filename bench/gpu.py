@@ -6,6 +6,7 @@ Run by bench/gpu.sh on a machine with a GPU.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import datetime as dt
 import statistics
 from collections.abc import Callable, Iterator
@@ -16,7 +17,10 @@ from typing import Any
 
 import torch
 
-from pqi import _core, _cuda
+try:
+    from pqi import _core, _cuda
+except ImportError as error:
+    raise SystemExit(f"this needs pqi built with a CUDA compiler (-C cmake.define.PQI_CUDA=ON): {error}") from error
 
 REPEATS = 20
 
@@ -96,11 +100,14 @@ def jobs(x: torch.Tensor) -> Iterator[tuple[str, Callable[[], Any], str, Callabl
     )
 
 
-def measure(elements: int, dtype: torch.dtype) -> Iterator[Row]:
+def measure(elements: int, dtype: torch.dtype, cub: Path | None) -> Iterator[Row]:
     """Yield a row for every job; a peer that runs out of memory is left out."""
     x = torch.randn(elements, device="cuda").to(dtype)
     read = median_ms(x.view(torch.int16 if x.element_size() == 2 else torch.int32).max)
     yield Row("one read (torch max)", str(dtype), read, 1.0, "", 0.0)
+    if cub is not None:
+        yield from cub_rows(cub, x, read)
+        torch.cuda.empty_cache()
     for name, call, peer, peer_call in jobs(x):
         own, other = median_ms(call), 0.0
         try:
@@ -109,6 +116,48 @@ def measure(elements: int, dtype: torch.dtype) -> Iterator[Row]:
             other = float("inf")
         torch.cuda.empty_cache()
         yield Row(name, str(dtype), own, own / read, peer, other)
+
+
+class Cub:
+    """Jobs of bench/cub_peers.cu on the magnitudes of an array, in scratch memory of torch's."""
+
+    def __init__(self, library: Path, x: torch.Tensor) -> None:
+        self._library = ctypes.CDLL(str(library))
+        width = torch.int16 if x.element_size() == 2 else torch.int32
+        self._keys, self._out = x.abs().view(width), torch.empty_like(x).view(width)
+        self._scratch = {name: torch.empty(self._run(name, None), dtype=torch.uint8) for name in ("sort", "max")}
+        self._scratch = {name: scratch.cuda() for name, scratch in self._scratch.items()}
+
+    def _run(self, name: str, scratch: int | None) -> int:
+        size = ctypes.c_size_t(self._scratch[name].numel() if scratch is not None else 0)
+        failed = getattr(self._library, f"cub_{name}")(
+            ctypes.c_void_p(scratch),
+            ctypes.byref(size),
+            ctypes.c_void_p(self._keys.data_ptr()),
+            ctypes.c_void_p(self._out.data_ptr()),
+            ctypes.c_int64(self._keys.numel()),
+            self._keys.element_size(),
+            ctypes.c_void_p(torch.cuda.current_stream().cuda_stream),
+        )
+        if failed:
+            raise RuntimeError(f"cub_{name} failed with CUDA's error {failed}")
+        return size.value
+
+    def sort(self) -> None:
+        """Sort the magnitudes."""
+        self._run("sort", self._scratch["sort"].data_ptr())
+
+    def max(self) -> None:
+        """Find the largest."""
+        self._run("max", self._scratch["max"].data_ptr())
+
+
+def cub_rows(library: Path, x: torch.Tensor, read: float) -> Iterator[Row]:
+    """Yield what CUB takes for the same array."""
+    cub = Cub(library, x)
+    for name, call in (("one read (CUB max)", cub.max), ("the magnitudes sorted (CUB)", cub.sort)):
+        taken = median_ms(call)
+        yield Row(name, str(x.dtype), taken, taken / read, "", 0.0)
 
 
 def copy_bandwidth() -> float:
@@ -123,26 +172,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--elements", type=float, default=1e9)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--card", default="", help="name and driver, for the table's first line")
+    parser.add_argument("--cub", type=Path, help="bench/cub_peers.cu as a shared library")
     given = parser.parse_args()
+    if _cuda.device_count() == 0 or not torch.cuda.is_available():
+        parser.exit(1, "this needs a GPU, its driver, and a torch built for CUDA\n")
     provenance = (
-        f"{dt.datetime.now(dt.timezone.utc):%Y-%m-%d %H:%M} UTC, {torch.cuda.get_device_name()}, "
+        f"{given.card or torch.cuda.get_device_name()}, {dt.datetime.now(dt.timezone.utc):%Y-%m-%d %H:%M} UTC, "
         f"torch {torch.__version__}, CUDA {torch.version.cuda}, copy {copy_bandwidth() / 1e12:.2f} TB/s, "
         f"{given.elements:g} elements, medians of {REPEATS}"
     )
-    lines = [
-        provenance,
-        "",
-        "| job | type | ms | × one read | peer | ms |",
-        "|---|---|---|---|---|---|",
-    ]
-    for dtype in (torch.float32, torch.bfloat16):
-        for row in measure(int(given.elements), dtype):
-            peer = f"{row.peer_milliseconds:.2f}" if row.peer_milliseconds else "–"
-            lines.append(
-                f"| {row.job} | {row.dtype.removeprefix('torch.')} | {row.milliseconds:.2f} | {row.passes:.2f} "
-                f"| {row.peer} | {peer} |"
-            )
-    given.output.write_text("\n".join(lines) + "\n")
+    with given.output.open("w") as table:  # line by line, so that a failure leaves what was measured
+        print(
+            provenance,
+            "\n\n| job | type | ms | × one read | peer | ms |\n|---|---|---|---|---|---|",
+            sep="",
+            file=table,
+        )
+        for dtype in (torch.float32, torch.bfloat16):
+            for row in measure(int(given.elements), dtype, given.cub):
+                peer = f"{row.peer_milliseconds:.2f}" if row.peer_milliseconds else "–"
+                print(
+                    f"| {row.job} | {row.dtype.removeprefix('torch.')} | {row.milliseconds:.2f} | {row.passes:.2f} "
+                    f"| {row.peer} | {peer} |",
+                    file=table,
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
