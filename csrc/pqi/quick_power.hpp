@@ -80,14 +80,24 @@ PQI_HD typename Lanes::Number quick_exp2(typename Lanes::Number y) {
   return power + (power * f) * (a + z * (b + z * c));
 }
 
+#if defined(__CUDACC__)
+// In memory, whose cache serves a warp's entries at once; a table of a function's own is written anew for each look.
+template <class Table>
+__device__ const Eight table_on_device = Table::table();
+#endif
+
 struct OneLane {
   using Number = double;
   using Bits = uint64_t;
 
   template <class Table>
   PQI_HD static double lookup(uint64_t i) {
+#if defined(__CUDA_ARCH__)
+    return table_on_device<Table>.at[i & 7];
+#else
     constexpr Eight table = Table::table();
     return table.at[i & 7];
+#endif
   }
   PQI_HD static double exact_product_sum(double a, double b, double c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__CUDA_ARCH__)
