@@ -64,7 +64,7 @@ SANITIZE_TESTS ?= $(ARRAY_TESTS) tests/checkpoint tests/prune
 
 $(SANITIZED): $(INSTALLED)
 	$(PIP) install --upgrade --no-deps --no-build-isolation --target $(SANITIZE)/site -C build-dir=$(SANITIZE)/cmake \
-		-C cmake.build-type=Debug -C cmake.define.CMAKE_CXX_FLAGS="$(SANITIZE_FLAGS)" .
+		-C cmake.build-type=Debug -C cmake.define.PQI_CUDA=OFF -C cmake.define.CMAKE_CXX_FLAGS="$(SANITIZE_FLAGS)" .
 	@touch $@
 
 sanitize: $(SANITIZED)
@@ -94,7 +94,7 @@ COVERAGE_TESTS ?= $(filter-out tests/test_reproducible.py tests/test_races.py,$(
 
 $(COVERED): $(INSTALLED)
 	$(PIP) install --upgrade --no-deps --no-build-isolation --target $(COVERAGE)/site -C build-dir=$(COVERAGE)/cmake \
-		-C cmake.build-type=Debug -C cmake.define.CMAKE_CXX_FLAGS="$(COVERAGE_FLAGS)" .
+		-C cmake.build-type=Debug -C cmake.define.PQI_CUDA=OFF -C cmake.define.CMAKE_CXX_FLAGS="$(COVERAGE_FLAGS)" .
 	@touch $@
 
 coverage: $(COVERED)
