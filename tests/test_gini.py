@@ -145,6 +145,29 @@ def test_algorithms_have_the_same_bits(isa: str, dtype: str) -> None:
     pqi.use_isa(before)
 
 
+@pytest.mark.parametrize("isa", pqi.info()["isas"])
+@pytest.mark.parametrize("spread", [0.0, 8.0, 12.0, 20.0, 250.0])
+def test_rows_of_any_spread(isa: str, spread: float) -> None:
+    """A row's sixteen neighbours in order are summed in one double where that is exact, or else in two."""
+    rng = np.random.default_rng(8)
+    before = pqi.info()["isa"]
+    pqi.use_isa(isa)
+    try:
+        for count, width in ((20, 7), (20, 40), (35, 64), (16, 250), (3, 256), (12, 1024), (17, 4000)):
+            x = np.exp2(rng.uniform(-spread / 2, spread / 2, (count, width))).astype(np.float32)
+            x[::2] *= rng.random((count, width))[::2] < 0.7
+            x[5:6, 1:] = 0
+            found = pqi.gini(x, axis=1)
+            packed = np.frombuffer(b"." + x.tobytes(), np.uint8)[1:].view(np.float32).reshape(x.shape)
+            assert np.array_equal(bits(found), bits(pqi.gini(packed, axis=1)))
+            for row, value in zip(x, found, strict=True):
+                expected = reference.gini(row)
+                assert value == pytest.approx(expected, rel=0, abs=max(math.ulp(expected), 1e-18))
+                assert value == pqi.gini(row)
+    finally:
+        pqi.use_isa(before)
+
+
 def test_order_and_signs_do_not_matter() -> None:
     w = sample(np.dtype(np.float32), 5000)
     shuffled = np.random.default_rng(1).permutation(w)

@@ -51,9 +51,8 @@ struct Run {
   }
 };
 
-// G from Σ (2k − d − 1) w and Σ w: rounded once, but for the last 1e-30; nan where all magnitudes are zero.
-PQI_HD double gini_quotient(DoubleDouble ranked, DoubleDouble sum, double d) {
-  if (!(sum.hi > 0.0)) return __builtin_nan("");
+// G from Σ (2k − d − 1) w and Σ w > 0: rounded once, but for the last 1e-30.
+PQI_HD double gini_of_positive(DoubleDouble ranked, DoubleDouble sum, double d) {
   ranked.normalise();
   sum.normalise();
   DoubleDouble denominator = exact_product(sum.hi, d);
@@ -64,6 +63,11 @@ PQI_HD double gini_quotient(DoubleDouble ranked, DoubleDouble sum, double d) {
   rest.add(product);
   rest.add(-first * denominator.lo);
   return first + rest.value() / denominator.hi;
+}
+
+// The same; nan where all magnitudes are zero.
+PQI_HD double gini_quotient(DoubleDouble ranked, DoubleDouble sum, double d) {
+  return sum.hi > 0.0 ? gini_of_positive(ranked, sum, d) : __builtin_nan("");
 }
 
 // Ranked sums over runs given in ascending order. Exponents are relative to the first non-zero run's, so scaling all

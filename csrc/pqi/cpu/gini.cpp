@@ -106,23 +106,26 @@ double from_partition64(const Groups& groups, size_t group) {
   return total.value();
 }
 
-// Groups that one thread ranks: short ones many at a time, unless each is best in a tile of its own; others by sorting
-// their keys.
+// Groups that one thread ranks: short ones many at a time, unless too few are left; others each in a tile of its own or
+// by sorting its keys.
 template <class Number, class K>
 void rank_groups(const Groups& groups, size_t begin, size_t end, Reader& reader, double* out) {
   using Bits = std::conditional_t<sizeof(Number) == 4, uint32_t, uint64_t>;
   TileRanker<Number, Bits> ranker(groups, kernels());
   VectorRanker<Number, Bits> single(kernels());
   Buffer<K> keys;
-  const bool each = groups.offsets() == nullptr && single.beats_tiles(groups.widest());
+  const auto alone = [&](size_t g) {
+    const size_t size = groups.size(g);
+    reader.select(g);
+    out[g] = single.beats_sorting(size) ? single.rank(reader, size) : from_sort(groups, reader, size, keys);
+  };
   for_each_tile(
-      groups, begin, end, each ? 0 : ranked_in_tiles,
-      [&](const size_t* chosen, size_t count, size_t width) { ranker.rank(reader, chosen, count, width, out); },
-      [&](size_t g) {
-        const size_t size = groups.size(g);
-        reader.select(g);
-        out[g] = single.beats_sorting(size) ? single.rank(reader, size) : from_sort(groups, reader, size, keys);
-      });
+      groups, begin, end, ranked_in_tiles,
+      [&](const size_t* chosen, size_t count, size_t width) {
+        if (!single.beats_tiles(count, width)) return ranker.rank(reader, chosen, count, width, out);
+        for (size_t lane = 0; lane < count; ++lane) alone(chosen[lane]);
+      },
+      alone);
 }
 
 }  // namespace

@@ -100,13 +100,13 @@ struct Kernels {
   uint32_t (*extent32)(const uint32_t*, size_t n, KeyRule<uint32_t>, uint64_t* zeros);
   uint64_t (*extent64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint64_t* zeros);
 
-  // Sorts the columns of a [width][lanes] tile (of tile_rows(width) rows) of float magnitudes' bits and sums them,
-  // ranks counting live[j] entries of column j (the others are zeros, which come first). float64 sums are scaled by the
-  // largest magnitude's binade.
-  void (*rank_floats)(uint32_t* tile, size_t width, const double* live, RankedLanes*);
-  void (*rank_doubles)(uint64_t* tile, size_t width, const double* live, RankedLanes*);
-  // The same of one vector that fills a tile of network_rows · 2^k rows in any order: its sums are those of all lanes
-  // together, its largest key is the last lane's.
+  // The Gini indices of `lanes` rows of `width` float magnitudes, at any address, whose live[j] entries that count are
+  // all but some zeros; nan where it is not defined. `tile` is room for tile_rows(width) · lanes keys. float64 sums are
+  // scaled by the largest magnitude's binade.
+  void (*rank_float_rows)(const void* const* rows, size_t width, const double* live, uint32_t* tile, double* gini);
+  void (*rank_double_rows)(const void* const* rows, size_t width, const double* live, uint64_t* tile, double* gini);
+  // Sorts a tile of network_rows · 2^k rows that one vector's magnitudes' bits fill in any order: the ranked sums are
+  // those of all lanes together, its largest key is the last lane's.
   void (*rank_float_vector)(uint32_t* tile, size_t rows, double live, RankedLanes*);
   void (*rank_double_vector)(uint64_t* tile, size_t rows, double live, RankedLanes*);
 

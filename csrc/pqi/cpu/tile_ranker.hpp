@@ -1,49 +1,61 @@
 // The Gini index of many short groups at once.
 #pragma once
 
-#include "../gini.hpp"
+#include <algorithm>
+
 #include "group_loop.hpp"
 #include "isa.hpp"
 
 namespace pqi::cpu {
 
-// Short groups, a lane each: read into the columns of a tile, sorted by a network there, summed in double-double.
+// Short groups, a lane each: sorted by a network in the columns of a tile, summed in double-double.
 template <class Number, class K>
 class TileRanker {
  public:
-  TileRanker(const Groups& groups, const Kernels& table) : groups_(groups), table_(table) {}
+  TileRanker(const Groups& groups, const Kernels& table)
+      : groups_(groups),
+        table_(table),
+        in_place_(groups.contiguous() && groups.dtype() == (sizeof(Number) == 4 ? DType::f32 : DType::f64)) {}
 
   // `count` ≤ lanes groups of at most `width` elements; shorter ones are padded with zeros, which are not counted.
   void rank(Reader& reader, const size_t* chosen, size_t count, size_t width, double* out) {
-    tile_.assign(tile_rows(width) * lanes, K(0));
-    double live[lanes] = {};
-    for (size_t lane = 0; lane < count; ++lane) {
-      const size_t size = groups_.size(chosen[lane]);
-      reader.select(chosen[lane]);
-      live[lane] = double(reader.count_live(0, size));
-      load(reader.template read<Number>(0, size), size, lane);
+    tile_.resize(std::max(tile_.size(), tile_rows(width) * lanes));
+    const void* rows[lanes];
+    double live[lanes] = {}, gini[lanes];
+    for (size_t lane = 0; lane < lanes; ++lane) {
+      const size_t size = lane < count ? groups_.size(chosen[lane]) : 0;
+      if (in_place_ && lane < count && size == width) {
+        groups_.locate(chosen[lane], 1, &rows[lane]);
+        live[lane] = double(size);
+        continue;
+      }
+      rows[lane] = padded_row(lane, width);
+      if (size > 0) live[lane] = load(reader.select(chosen[lane]), size, lane * width);
+      std::fill(rows_.begin() + lane * width + size, rows_.begin() + (lane + 1) * width, Number(0));
     }
-    RankedLanes ranked;
-    if constexpr (sizeof(K) == 4) table_.rank_floats(tile_.data(), width, live, &ranked);
-    if constexpr (sizeof(K) == 8) table_.rank_doubles(tile_.data(), width, live, &ranked);
-    for (size_t lane = 0; lane < count; ++lane) {
-      const bool finite = double(bits_as<Number>(K(ranked.largest[lane]))) < infinity;
-      out[chosen[lane]] = finite ? gini_quotient({ranked.ranked_hi[lane], ranked.ranked_lo[lane]},
-                                                 {ranked.sum_hi[lane], ranked.sum_lo[lane]}, live[lane])
-                                 : __builtin_nan("");
-    }
+    if constexpr (sizeof(K) == 4) table_.rank_float_rows(rows, width, live, tile_.data(), gini);
+    if constexpr (sizeof(K) == 8) table_.rank_double_rows(rows, width, live, tile_.data(), gini);
+    for (size_t lane = 0; lane < count; ++lane) out[chosen[lane]] = gini[lane];
   }
 
  private:
-  void load(const Number* x, size_t n, size_t lane) {
-    constexpr K magnitude = ~K(0) >> 1;
-    K* const tile = tile_.data() + lane;
-    for (size_t i = 0; i < n; ++i) tile[i * lanes] = bits_as<K>(x[i]) & magnitude;
+  Number* padded_row(size_t lane, size_t width) {
+    rows_.resize(std::max(rows_.size(), width * lanes));
+    return rows_.data() + lane * width;
+  }
+
+  // Returns how many of the elements are live.
+  double load(Reader& reader, size_t size, size_t at) {
+    const Number* const x = reader.template read<Number>(0, size);
+    std::copy(x, x + size, rows_.begin() + at);
+    return double(reader.count_live(0, size));
   }
 
   const Groups& groups_;
   const Kernels& table_;
+  const bool in_place_;  // whether the kernel can read them where they lie
   Buffer<K> tile_;
+  Buffer<Number> rows_;
 };
 
 }  // namespace pqi::cpu

@@ -21,8 +21,10 @@ class VectorRanker {
     const size_t places = lanes * rows_of(size);
     return places <= 512 || (places <= (size_t(1) << 17) / sizeof(K) && 5 * size >= 3 * places);
   }
-  // The same of sixteen such groups at a time.
-  static bool beats_tiles(size_t size) { return size >= 256 && 4 * size >= 3 * lanes * rows_of(size); }
+  // Whether a few groups of about this size are ranked sooner one by one than in one tile of which they fill a part.
+  static bool beats_tiles(size_t count, size_t size) {
+    return count < 10 && size >= 256 && 4 * size >= 3 * lanes * rows_of(size);
+  }
 
   // Of the group that the reader has selected; entries that are not live are zeros, which are not counted.
   double rank(Reader& reader, size_t size) {

@@ -74,10 +74,7 @@ void merge_columns(K* tile, size_t rows) {
     store(cleaned<columns / 2>(compared<2 * columns - 1>(a, b, Parts<K>{})), first, Parts<K>{});
     store(cleaned<columns / 2>(compared<2 * columns - 1>(b, a, Parts<K>{})), second, Parts<K>{});
   }
-  for (size_t distance = rows / 2; distance >= block_rows; distance /= 2)
-    for (size_t base = 0; base < rows; base += 2 * distance)
-      for (size_t i = base; i < base + distance; ++i) exchange_rows(tile + i * lanes, tile + (i + distance) * lanes);
-  for (size_t i = 0; i < rows; i += block_rows) sort_block<1>(tile + i * lanes);
+  clean<false>(tile, rows);
   if constexpr (2 * columns < lanes) merge_columns<2 * columns>(tile, rows);
 }
 
@@ -91,18 +88,15 @@ void sort_vector(K* tile, size_t rows) {
 template <class Signed, class Number>
 void rank_vector(Signed* tile, size_t rows, double live, RankedLanes* out) {
   sort_vector(tile, rows);
-  double rank[lanes];
-  for (int j = 0; j < lanes; ++j) rank[j] = 2.0 * (double(j) - lanes) * double(rows) + 1.0 + live;
   const Signed largest = tile[rows * lanes - 1];
   out->largest[lanes - 1] = uint64_t(largest);
-  const double factor =
-      sizeof(Number) == 4 ? 1.0 : exact_power_of_two(-scale_of(0.0, binade(double(bits_as<Number>(largest)))));
-  for (int j = 0; j < lanes; ++j) out->ranked_hi[j] = out->ranked_lo[j] = out->sum_hi[j] = out->sum_lo[j] = 0.0;
-  for (size_t i = 0; i < rows; ++i) {
-#pragma omp simd
-    for (int j = 0; j < lanes; ++j)
-      add_ranked<Number>(tile[i * lanes + size_t(j)], factor, rank[j] + 2.0 * double(i), size_t(j), out);
+  ColumnSums<Number, Signed> sums(out);
+  const double factor = scaling_factor<Number>(largest);
+  for (int j = 0; j < lanes; ++j) {
+    sums.factor[j] = factor;
+    sums.weight[j] = 2.0 * (double(j) - lanes) * double(rows) + 1.0 + live;
   }
+  sums.add(tile, rows, rows * lanes);
 }
 
 void rank_float_vector(uint32_t* tile, size_t rows, double live, RankedLanes* out) {
