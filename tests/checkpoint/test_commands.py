@@ -234,7 +234,7 @@ def test_mask_prints_honest_sizes(run: Run, tmp_path: Path) -> None:
     source, out = put(tmp_path, "w.npy", GOOD["good.npy"]), tmp_path / "out.npy"
     status, text, err = run("mask", source, "-o", out, "--method", "fraction", "--share", "0.5")
     assert (status, err) == (0, "")
-    assert "pruned 3 of 6 weights (50.00%) in 1 tensors" in text
+    assert "pruned 3 of 6 weights (50.00%) in 1 tensor\n" in text
     assert f"dense      {out.stat().st_size} bytes" in text
     assert np.count_nonzero(np.load(out)) == 3
     status, _, err = run("mask", source, "-o", out)
@@ -246,11 +246,17 @@ def test_mask_prints_honest_sizes(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "reason"),
-    [(["--share", "2"], "share"), (["--beta", "2", "--method", "sap"], "beta"), (["--p", "2"], "0 < p < q")],
+    [
+        (["--method", "fraction", "--share", "2"], "share"),
+        (["--beta", "2"], "beta"),
+        (["--p", "2"], "0 < p < q"),
+        (["--share", "0.5"], "--share belongs to --method fraction"),
+        (["--method", "fraction", "--eta", "0.1"], "--eta belongs to --method sap"),
+    ],
 )
 def test_wrong_amounts(options: list[str], reason: str, run: Run, tmp_path: Path) -> None:
     source = put(tmp_path, "w.npy", GOOD["good.npy"])
-    status, _, err = run("mask", source, "-o", tmp_path / "out.npy", "--method", "fraction", *options)
+    status, _, err = run("mask", source, "-o", tmp_path / "out.npy", *options)
     assert (status, err.count("\n")) == (2, 1)
     assert reason in err
 

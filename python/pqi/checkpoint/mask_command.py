@@ -24,6 +24,14 @@ examples:
 No training follows, so accuracy is not looked after: this is what the weights alone say.
 """
 
+SAP_OPTIONS = (
+    ("p", 0.5, "smaller exponent of the index"),
+    ("q", 1.0, "larger exponent"),
+    ("eta", 0.0, "η of the bound"),
+    ("gamma", 1.0, "scale γ of the share"),
+    ("beta", 0.9, "largest share β"),
+)
+
 
 def add_mask(commands: Any) -> None:
     """Add the command to those of the command line."""
@@ -46,15 +54,9 @@ def add_mask(commands: Any) -> None:
         default="global",
         help="weights that are ranked together: of an output unit, a tensor, or all (default global)",
     )
-    for name, default, text in (
-        ("p", 0.5, "smaller exponent of the index"),
-        ("q", 1.0, "larger exponent"),
-        ("eta", 0.0, "η of the bound"),
-        ("gamma", 1.0, "scale γ of the share"),
-        ("beta", 0.9, "largest share β"),
-    ):
-        how.add_argument(f"--{name}", type=float, metavar="N", default=default, help=f"sap: {text} (default {default})")
-    how.add_argument("--share", metavar="N", default="0.2", help="fraction: share of each group (default 0.2)")
+    for name, default, text in SAP_OPTIONS:
+        how.add_argument(f"--{name}", type=float, metavar="N", help=f"sap: {text} (default {default})")
+    how.add_argument("--share", metavar="N", help="fraction: share of each group (default 0.2)")
     add_selection(how)
     output = masking.add_argument_group("output")
     output.add_argument("--force", action="store_true", help="overwrite files")
@@ -114,9 +116,14 @@ def _mask(options: argparse.Namespace) -> MaskReport:
 def _amount(options: argparse.Namespace) -> Amount:
     from pqi.prune.amount import SAP, Fraction
 
+    given = {name: getattr(options, name) for name, _, _ in SAP_OPTIONS if getattr(options, name) is not None}
     if options.method == "fraction":
-        return Fraction(options.share, options.p, options.q)
-    return SAP(options.p, options.q, options.eta, options.gamma, options.beta)
+        if given:
+            raise ValueError(f"--{next(iter(given))} belongs to --method sap, and --method is fraction")
+        return Fraction("0.2" if options.share is None else options.share)
+    if options.share is not None:
+        raise ValueError("--share belongs to --method fraction, and --method is sap")
+    return SAP(**({name: default for name, default, _ in SAP_OPTIONS} | given))
 
 
 def _plain(report: MaskReport) -> dict[str, Any]:
@@ -145,9 +152,8 @@ def _plain(report: MaskReport) -> dict[str, Any]:
 
 def _print(report: MaskReport) -> None:
     pruned = report.total - report.kept
-    print(
-        f"pruned {pruned:,} of {report.total:,} weights ({pruned / report.total:.2%}) in {len(report.tensors)} tensors"
-    )
+    tensors = "1 tensor" if len(report.tensors) == 1 else f"{len(report.tensors)} tensors"
+    print(f"pruned {pruned:,} of {report.total:,} weights ({pruned / report.total:.2%}) in {tensors}")
     print(f"written: {', '.join(map(str, report.files))}")
     sizes = report.sizes
     for name, size, text in (
