@@ -33,9 +33,8 @@ class RowSummer {
     sizes_.count = count;
     const bool together = plan_.special != 0 && in_place(begin, count);
     if (together) {
-      LaneSums special[3];
-      kernels_.special_rows(plan_.special, tile_, special);
-      for_each_special(plan_, [&](size_t e, int kind) { sums_[e] = special[kind]; });
+      kernels_.special_rows(plan_.special, tile_, special_);
+      for_each_special(plan_, [&](size_t e, int kind) { sums_[e] = special_[kind]; });
     }
     if (together && !plan_.has_general()) return;
     for (size_t lane = 0; lane < count; ++lane) sum_lane(begin + lane, lane, together);
@@ -100,6 +99,7 @@ class RowSummer {
   Reader& reader_;
   ChunkSummer summer_;
   std::vector<PowerSum> one_;  // one group's
+  LaneSums special_[3]{};      // lanes without a group hold what they held before, which the last steps compute with
   std::vector<LaneSums> sums_;
   LaneSizes sizes_{};
   RowTile tile_;
