@@ -17,15 +17,18 @@ class TileRanker {
         table_(table),
         in_place_(groups.contiguous() && groups.dtype() == (sizeof(Number) == 4 ? DType::f32 : DType::f64)) {}
 
-  // `count` ≤ lanes groups of at most `width` elements; shorter ones are padded with zeros, which are not counted.
+  // `count` ≤ lanes groups of at most `width` elements, neighbours unless they are segments; shorter ones are padded
+  // with zeros, which are not counted.
   void rank(Reader& reader, const size_t* chosen, size_t count, size_t width, double* out) {
     tile_.resize(std::max(tile_.size(), tile_rows(width) * lanes));
     const void* rows[lanes];
     double live[lanes] = {}, gini[lanes];
+    const bool neighbours = in_place_ && groups_.offsets() == nullptr;
+    if (neighbours) groups_.locate(chosen[0], count, rows);
     for (size_t lane = 0; lane < lanes; ++lane) {
       const size_t size = lane < count ? groups_.size(chosen[lane]) : 0;
       if (in_place_ && lane < count && size == width) {
-        groups_.locate(chosen[lane], 1, &rows[lane]);
+        if (!neighbours) groups_.locate(chosen[lane], 1, &rows[lane]);
         live[lane] = double(size);
         continue;
       }
