@@ -43,12 +43,25 @@ def test_one_ulp_at_1e8(distribution: str) -> None:
     assert found == pytest.approx(expected, rel=0, abs=max(math.ulp(expected), 1e-18))
 
 
-@pytest.mark.parametrize(("low", "spread"), [(1.0, 2**-4), (1.0, 2**-8), (0.1, 0.0)])
-def test_crowded_magnitudes(low: float, spread: float) -> None:
-    """All in a few of the partition's ranges: counted rather than sorted, by all threads where one range holds most."""
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("low", "spread"), [(1.0, 2**-4), (1.0, 2**-8), (1.0, 2**-40), (0.1, 0.0)])
+def test_crowded_magnitudes(low: float, spread: float, dtype: type[np.floating[Any]]) -> None:
+    """All in a few of the partition's ranges: counted rather than sorted, by all threads where one range holds most; or
+    sorted by digits that many of them share.
+    """
     rng = np.random.default_rng(3)
-    x = (low + spread * rng.random(2_300_001)).astype(np.float32)
+    x = (low + spread * rng.random(2_300_001)).astype(dtype)
     x[::1000] = 0
+    expected = reference.gini(x)
+    assert pqi.gini(x) == pytest.approx(expected, rel=0, abs=math.ulp(expected))
+
+
+@pytest.mark.parametrize("repeats", [255, 256, 257, 512])
+def test_values_as_frequent_as_a_byte_counts(repeats: int) -> None:
+    """Counters of a range's values are bytes; one that overflows, even to where it began, is seen."""
+    rng = np.random.default_rng(6)
+    x = (1 + 2.0**-23 * np.arange(1 << 16)).astype(np.float32)[rng.permutation(1 << 16)]
+    x = np.concatenate([x, x[:9], np.repeat(x[:9], repeats - 2), np.full(1 << 18, 2.0, np.float32)])
     expected = reference.gini(x)
     assert pqi.gini(x) == pytest.approx(expected, rel=0, abs=math.ulp(expected))
 

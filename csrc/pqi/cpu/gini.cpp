@@ -23,20 +23,18 @@ namespace {
 constexpr size_t ranked_in_tiles = chunk_size;   // groups up to this size are sorted many at a time
 constexpr size_t sorted_below = sketch_minimum;  // larger groups are partitioned
 
-// Adds ascending keys, one run per binade.
+// The run of one binade that ascending keys begin with.
 template <class K>
-void add_sorted(const K* keys, size_t n, DType dtype, RankedSum& sum) {
-  for (size_t i = 0; i < n;) {
-    Run run{key_magnitude(dtype, keys[i]).exponent, 0, 0, 0};
-    for (; i < n; ++i) {
-      const Magnitude m = key_magnitude(dtype, keys[i]);
-      if (m.exponent != run.exponent) break;
-      ++run.count;
-      run.sum += m.mantissa;
-      run.ranked += uint128(m.mantissa) * run.count;
-    }
-    sum.add(run);
+Run first_run(const K* keys, size_t n, DType dtype) {
+  Run run{n == 0 ? 0 : key_magnitude(dtype, keys[0]).exponent, 0, 0, 0};
+  for (size_t i = 0; i < n; ++i) {
+    const Magnitude m = key_magnitude(dtype, keys[i]);
+    if (m.exponent != run.exponent) break;
+    ++run.count;
+    run.sum += m.mantissa;
+    run.ranked += uint128(m.mantissa) * run.count;
   }
+  return run;
 }
 
 template <class K>
@@ -53,7 +51,11 @@ double from_sort(const Groups& groups, Reader& reader, size_t size, Buffer<K>& k
   radix_sort(keys.data(), keys.data() + size, n);
   RankedSum sum(n);
   if (n > 0 && !is_finite(source.dtype(), keys[n - 1])) return __builtin_nan("");
-  add_sorted(keys.data(), n, source.dtype(), sum);
+  for (size_t i = 0; i < n;) {
+    const Run run = first_run(&keys[i], n - i, source.dtype());
+    sum.add(run);
+    i += run.count;
+  }
   return sum.value();
 }
 
@@ -92,17 +94,16 @@ double from_partition64(const Groups& groups, size_t group) {
   if (!partition.finite()) return __builtin_nan("");
   const int threads = num_threads();
   std::vector<Buffer<uint64_t>> buffers(static_cast<size_t>(threads));
+  std::vector<Run> runs(Buckets::buckets);  // a bucket lies within a binade
   parallel_for(Buckets::buckets, threads, [&](size_t bucket, int thread) {
     const size_t n = partition.count(bucket);
-    if (n > sorted_below) {
-      std::sort(partition.values(bucket), partition.values(bucket) + n);
-    } else if (n > 1) {
-      buffers[thread].resize(sorted_below);
-      radix_sort(partition.values(bucket), buffers[thread].data(), n);
-    }
+    uint64_t* const values = partition.values(bucket);
+    if (buffers[thread].size() < n) buffers[thread].resize(n);
+    radix_sort_from_top(values, buffers[thread].data(), n, 48);
+    runs[bucket] = first_run(values, n, partition.dtype());
   });
   RankedSum total(partition.size());
-  add_sorted(partition.values(0), partition.size(), partition.dtype(), total);
+  for (const Run& run : runs) total.add(run);
   return total.value();
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernels/clear.hpp"
 #include "kernels/convert.hpp"
+#include "kernels/counts.hpp"
 #include "kernels/cuts.hpp"
 #include "kernels/general_sums.hpp"
 #include "kernels/keys.hpp"
@@ -46,7 +47,7 @@ const Kernels PQI_KERNELS = {
     rank_double_rows,
     rank_float_vector,
     rank_double_vector,
-    pairwise_differences,
+    rank_counts,
     count_true,
     read,
     classify<uint16_t>,

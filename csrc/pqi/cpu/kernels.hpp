@@ -40,6 +40,11 @@ struct RankedLanes {
   uint64_t largest[lanes];
 };
 
+// How many values were counted, their sum, and the sum of all pairwise differences.
+struct CountedValues {
+  uint64_t count, sum, differences;
+};
+
 // Tiles whose columns are to be sorted have whole multiples of this many rows.
 inline constexpr int network_rows = 16;
 PQI_HD constexpr size_t tile_rows(size_t width) { return (width + network_rows - 1) / network_rows * network_rows; }
@@ -110,9 +115,9 @@ struct Kernels {
   void (*rank_float_vector)(uint32_t* tile, size_t rows, double live, RankedLanes*);
   void (*rank_double_vector)(uint64_t* tile, size_t rows, double live, RankedLanes*);
 
-  // Σ_v C(v)·(n − C(v)) with C(v) how many of n 16-bit values are ≤ v: the sum of all pairwise differences.
-  // counts[t][l] is how often the value l·4096 + t occurs, so that each of 16 lanes walks a stretch of its own.
-  uint64_t (*pairwise_differences)(const uint8_t* counts, uint32_t n);
+  // Of fewer than 2^24 values of 16 bits: counts[t][l] is how often the value l·2048 + t occurs, so that each of 32
+  // lanes walks a stretch of its own.
+  CountedValues (*rank_counts)(const uint8_t* counts);
 
   uint64_t (*count_true)(const uint8_t*, size_t n);
   uint64_t (*read)(const void*, size_t bytes);  // the yardstick: every 64-bit word added up

@@ -1,4 +1,4 @@
-// Ranked sums of sorted columns, pairwise differences of counts. Included by kernels.cpp alone.
+// Ranked sums of sorted columns. Included by kernels.cpp alone.
 #pragma once
 
 #include <limits>
@@ -158,30 +158,6 @@ void rank_float_rows(const void* const* rows, size_t width, const double* live, 
 
 void rank_double_rows(const void* const* rows, size_t width, const double* live, uint64_t* tile, double* gini) {
   rank_rows<int64_t, double>(rows, width, live, reinterpret_cast<int64_t*>(tile), gini);
-}
-
-uint64_t pairwise_differences(const uint8_t* counts, uint32_t n) {
-  constexpr size_t steps = 65536 / lanes;
-  uint32_t below[lanes] = {};
-  for (size_t t = 0; t < steps; ++t)
-    for (int l = 0; l < lanes; ++l) below[l] += counts[t * lanes + size_t(l)];
-  uint32_t total = 0;
-  for (int l = 0; l < lanes; ++l) {
-    const uint32_t here = below[l];
-    below[l] = total;
-    total += here;
-  }
-  uint64_t sums[lanes] = {};
-  for (size_t t = 0; t < steps; ++t) {
-#pragma omp simd
-    for (int l = 0; l < lanes; ++l) {
-      below[l] += counts[t * lanes + size_t(l)];
-      sums[l] += uint64_t(below[l]) * uint64_t(n - below[l]);
-    }
-  }
-  uint64_t sum = 0;
-  for (int l = 0; l < lanes; ++l) sum += sums[l];
-  return sum;
 }
 
 }  // namespace
