@@ -111,19 +111,28 @@ Integers count_live(const Arrays& arrays, const Arrays& masks, const Grouping& g
   return Integers(live.size(), live.data());
 }
 
-// How many to select of how many live entries, for each group; `live` is None where nothing is masked.
-struct Counts {
-  std::vector<uint64_t> k, live;
-
-  Counts(const GivenIntegers& given_k, const std::optional<GivenIntegers>& given_live, const cpu::Groups& groups)
-      : k(given_k.data(), given_k.data() + given_k.size()), live(groups.count()) {
-    for (size_t g = 0; g < live.size(); ++g) live[g] = groups.size(g);
-    if (given_live) live.assign(given_live->data(), given_live->data() + given_live->size());
-    if (k.size() != groups.count() || live.size() != groups.count())
-      throw py::value_error("k and live must hold one count per group");
-    for (size_t g = 0; g < live.size(); ++g)
-      if (k[g] > live[g] || live[g] > groups.size(g)) throw py::value_error("counts must satisfy k <= live <= size");
+// How many to select of how many live entries: `k` has one count for all groups or one for each, `live` one for each or
+// is None where nothing is masked. Copies, which nobody changes once they were checked.
+class Counts {
+ public:
+  Counts(const GivenIntegers& k, const std::optional<GivenIntegers>& live, const cpu::Groups& groups) : k_(copy(k)) {
+    if (live) live_ = copy(*live);
+    if ((k_.size() != 1 && k_.size() != groups.count()) || (live && live_.size() != groups.count()))
+      throw py::value_error("k must hold one count or one per group, and live one per group");
+    const bool same = k_.size() == 1 && !live && groups.offsets() == nullptr;
+    for (size_t g = 0; g < (same ? std::min(groups.count(), size_t(1)) : groups.count()); ++g) {
+      const uint64_t size = groups.size(g), alive = live ? live_[g] : size;
+      if (this->k()[g] > alive || alive > size) throw py::value_error("counts must satisfy k <= live <= size");
+    }
   }
+
+  Wanted k() const { return {k_.size() == 1 ? nullptr : k_.data(), k_.empty() ? 0 : k_.front()}; }
+  const uint64_t* live() const { return live_.empty() ? nullptr : live_.data(); }
+
+ private:
+  static cpu::Buffer<uint64_t> copy(const GivenIntegers& given) { return {given.data(), given.data() + given.size()}; }
+
+  cpu::Buffer<uint64_t> k_, live_;
 };
 
 void topk_mask(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, const GivenIntegers& k,
@@ -136,7 +145,7 @@ void topk_mask(const Arrays& arrays, const Arrays& masks, const Grouping& groupi
       throw py::value_error("out must be writable, bool and have its array's shape");
   const cpu::Groups results = groups_of(out, {}, grouping);
   py::gil_scoped_release unlocked;
-  cpu::topk_mask(groups, counts.k, counts.live, results);
+  cpu::topk_mask(groups, counts.k(), counts.live(), results);
 }
 
 Doubles topk_threshold(const Arrays& arrays, const Arrays& masks, const Grouping& grouping, const GivenIntegers& k,
@@ -146,7 +155,7 @@ Doubles topk_threshold(const Arrays& arrays, const Arrays& masks, const Grouping
   Doubles out(groups.count());
   double* values = out.mutable_data();
   py::gil_scoped_release unlocked;
-  cpu::topk_threshold(groups, counts.k, counts.live, values);
+  cpu::topk_threshold(groups, counts.k(), counts.live(), values);
   return out;
 }
 

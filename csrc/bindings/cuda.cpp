@@ -95,20 +95,20 @@ void count_live(const Arrays& arrays, const Arrays& masks, const Grouping& group
 // How many to select of a class's groups.
 class Share {
  public:
-  Share(const cuda::Queue& queue, const cuda::Wanted& wanted, const cuda::GroupClass& part) : wanted(wanted) {
+  Share(const cuda::Queue& queue, const Wanted& wanted, const cuda::GroupClass& part) : wanted(wanted) {
     if (wanted.each == nullptr || part.numbers == nullptr) return;
     taken_ = std::make_unique<cuda::Scratch<uint64_t>>(queue, part.groups.count());
     cuda::take(queue, part, wanted.each, taken_->get());
     this->wanted.each = taken_->get();
   }
 
-  cuda::Wanted wanted;
+  Wanted wanted;
 
  private:
   std::unique_ptr<cuda::Scratch<uint64_t>> taken_;
 };
 
-cuda::Wanted wanted_of(const Given& k, size_t groups) {
+Wanted wanted_of(const Given& k, size_t groups) {
   if (const auto* number = std::get_if<uint64_t>(&k)) return {nullptr, *number};
   return {memory_of<uint64_t>(*std::get<const ArrayView*>(k), "k", groups), 0};
 }
@@ -120,7 +120,7 @@ void topk_mask(const Arrays& arrays, const Arrays& masks, const Grouping& groupi
   for (size_t i = 0; i < out.size(); ++i)
     if (!same_shape(out[i]->view, arrays[i]->view) || !holds(out[i]->view, Holds::truth) || !out[i]->writable)
       throw py::value_error("out must be writable, bool and have its array's shape");
-  const cuda::Wanted wanted = wanted_of(k, request.groups);
+  const Wanted wanted = wanted_of(k, request.groups);
   const std::vector<View> results = views(out);
   py::gil_scoped_release unlocked;
   const Call call(request, stream);
@@ -137,7 +137,7 @@ void topk_threshold(const Arrays& arrays, const Arrays& masks, const Grouping& g
                     const ArrayView& out, uintptr_t stream) {
   const Request request = Request(arrays, masks, grouping).with(k).with(out);
   auto* values = memory_of<double>(out, "out", request.groups);
-  const cuda::Wanted wanted = wanted_of(k, request.groups);
+  const Wanted wanted = wanted_of(k, request.groups);
   py::gil_scoped_release unlocked;
   const Call call(request, stream);
   for (const cuda::GroupClass& part : call.groups.classes()) {

@@ -132,7 +132,7 @@ py::object topk_mask(const View& x, Arguments arguments) {
   for (int i = 0; i < out.ndim; ++i) out.strides[i] = mask.strides(i);
   {
     const Unlocked unlocked(size);
-    cpu::topk_mask(cpu::Groups({x}, {}, nullptr), {*k}, {size}, cpu::Groups({out}, {}, nullptr));
+    cpu::topk_mask(cpu::Groups({x}, {}, nullptr), {nullptr, *k}, nullptr, cpu::Groups({out}, {}, nullptr));
   }
   return mask;
 }
@@ -144,7 +144,7 @@ py::object topk_threshold(const View& x, Arguments arguments) {
   double found;
   {
     const Unlocked unlocked(size);
-    cpu::topk_threshold(cpu::Groups({x}, {}, nullptr), {*k}, {size}, &found);
+    cpu::topk_threshold(cpu::Groups({x}, {}, nullptr), {nullptr, *k}, nullptr, &found);
   }
   return scalar(found);
 }

@@ -8,6 +8,16 @@
 
 namespace pqi {
 
+// How many keys to select: one count a group, or one for all groups.
+struct Wanted {
+  const uint64_t* each;
+  uint64_t all;
+
+  PQI_HD uint64_t operator[](size_t group) const { return each != nullptr ? each[group] : all; }
+  // Of the groups from `first` on.
+  PQI_HD Wanted from(size_t first) const { return {each != nullptr ? each + first : nullptr, all}; }
+};
+
 struct SelectState {
   uint64_t prefix = 0;     // the threshold's digits found so far
   uint64_t remaining = 0;  // how many of the largest keys with this prefix belong to the top k

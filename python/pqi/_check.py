@@ -191,20 +191,21 @@ def mask_dtype(is_bool: bool, dtype: Any) -> None:
 
 
 def counts(k: Any, live: Any, group_shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """Counts per group: integers, one or one for each group, within [0, live entries]."""
+    """Counts within [0, live entries]: integers, one for all groups or one for each, in a new flat array."""
     if not group_shape and type(k) is int and 0 <= k <= (live if type(live) is int else live[0]):
         return np.array([k], dtype=np.uint64)
     count_range(k)
     given = array("k", k)
     count_dtype(given.dtype.kind in "iu", k)
     count_shape(given.shape, group_shape)
-    flat = np.broadcast_to(given, group_shape).reshape(-1)
-    most = np.broadcast_to(np.asarray(live, dtype=np.uint64), flat.shape)
-    wrong = np.flatnonzero((flat < 0) | (flat.astype(np.uint64) > most))
+    flat, groups = given.reshape(-1), math.prod(group_shape)
+    most = np.asarray(live, dtype=np.uint64).reshape(-1)
+    wrong = np.flatnonzero((flat < 0) | (flat.astype(np.uint64) > most)) if groups else most[:0]
     if wrong.size:
         first = int(wrong[0])
-        place = f" in group {first}" if flat.size > 1 else ""
-        raise ValueError(f"k must satisfy 0 <= k <= {int(most[first])} (live entries), got {int(flat[first])}{place}")
+        limit, found = (int(numbers[first if numbers.size > 1 else 0]) for numbers in (most, flat))
+        place = f" in group {first}" if groups > 1 else ""
+        raise ValueError(f"k must satisfy 0 <= k <= {limit} (live entries), got {found}{place}")
     return flat.astype(np.uint64)
 
 

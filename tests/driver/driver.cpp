@@ -91,7 +91,7 @@ uint64_t masks_of(const cpu::Groups& groups, const Arrangement& how, const std::
   mask.dtype = DType::boolean;
   int64_t stride = int64_t(kept.size());
   for (int i = 0; i < how.data.ndim; ++i) mask.push(how.data.shape[i], stride /= how.data.shape[i]);
-  cpu::topk_mask(groups, k, live, groups_of({mask, {}, how.axes}));
+  cpu::topk_mask(groups, {k.data(), 0}, live.data(), groups_of({mask, {}, how.axes}));
   Hash hash;
   for (char byte : kept) hash.add(uint64_t(byte));
   return hash.value;
@@ -119,7 +119,7 @@ void measure(const Sample& sample, const std::string& name, const Arrangement& h
   for (const uint64_t share : {100, 10, 2, 1}) {
     std::vector<uint64_t> k;
     for (uint64_t n : live) k.push_back(n / share);
-    print("thresholds", hash_of(count, [&](double* out) { cpu::topk_threshold(groups, k, live, out); }));
+    print("thresholds", hash_of(count, [&](double* out) { cpu::topk_threshold(groups, {k.data(), 0}, live.data(), out); }));
     print("masks", masks_of(groups, how, k, live));
   }
 }

@@ -66,8 +66,8 @@ const Kernels PQI_KERNELS = {
     to_order<uint64_t, int64_t>,
     cut_rows<int32_t>,
     cut_rows<int64_t>,
-    mark<int32_t>,
-    mark<int64_t>,
+    mark_rows<int32_t>,
+    mark_rows<int64_t>,
     clear_below,
 };
 

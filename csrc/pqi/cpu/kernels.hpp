@@ -60,8 +60,17 @@ struct Cuts {
 // apart. It changes how long the search takes, and nothing else.
 template <class Signed>
 struct CutHint {
-  Signed guess = Signed(std::make_unsigned_t<Signed>(1) << (sizeof(Signed) * 8 - 1));
+  bool known = false;
+  Signed guess = 0;
   double stride = sizeof(Signed) == 4 ? 0x1p16 : 0x1p45;  // between close and far neighbours among float keys
+};
+
+// The keys of `lanes` rows, at any address, as signed numbers in their order: min(element & mask, cap), the least of
+// them `lowest`.
+template <class Signed>
+struct OrderedRows {
+  const void* row[lanes];
+  Signed mask, cap, lowest;
 };
 
 // How many keys are told apart by comparing each with each.
@@ -146,15 +155,14 @@ struct Kernels {
   void (*order16)(const uint16_t*, size_t n, KeyRule<uint16_t>, int32_t* out);
   void (*order32)(const uint32_t*, size_t n, KeyRule<uint32_t>, int32_t* out);
   void (*order64)(const uint64_t*, size_t n, KeyRule<uint64_t>, int64_t* out);
-  // Finds where the rows of a [lanes][stride] tile are cut; `width`, a multiple of four, is theirs, 1 ≤ k ≤ width, and
-  // no key exceeds `cap`. `tile` has room for the keys.
-  void (*cut_rows32)(const int32_t* rows, size_t stride, size_t width, const int32_t* k, int32_t cap, int32_t* tile,
-                     CutHint<int32_t>*, Cuts<int32_t>*);
-  void (*cut_rows64)(const int64_t* rows, size_t stride, size_t width, const int64_t* k, int64_t cap, int64_t* tile,
-                     CutHint<int64_t>*, Cuts<int64_t>*);
-  // out[i] = key ≥ cut before `end`, key > cut from there on.
-  void (*mark32)(const int32_t* keys, size_t n, int32_t cut, size_t end, uint8_t* out);
-  void (*mark64)(const int64_t* keys, size_t n, int64_t cut, size_t end, uint8_t* out);
+  // Finds where rows of `width` keys are cut, 1 ≤ k ≤ width. `tile` has room for tile_rows(width) · lanes keys.
+  void (*cut_rows32)(const OrderedRows<int32_t>&, size_t width, const int32_t* k, int32_t* tile, CutHint<int32_t>*,
+                     Cuts<int32_t>*);
+  void (*cut_rows64)(const OrderedRows<int64_t>&, size_t width, const int64_t* k, int64_t* tile, CutHint<int64_t>*,
+                     Cuts<int64_t>*);
+  // Marks the first size[j] keys of row j in out[j], where that is not null: those that belong to the top k.
+  void (*mark_rows32)(const OrderedRows<int32_t>&, const size_t* size, const Cuts<int32_t>&, uint8_t* const* out);
+  void (*mark_rows64)(const OrderedRows<int64_t>&, const size_t* size, const Cuts<int64_t>&, uint8_t* const* out);
 
   // Copies elements of a type as they are, but zero where the key is below `least`. Neither side need be aligned; they
   // must not overlap. Keys of bool are its bytes.

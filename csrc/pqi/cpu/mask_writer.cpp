@@ -20,6 +20,13 @@ uint8_t* MaskWriter::address(size_t index) const {
       const_cast<char*>(base + (piece.data.contiguous() ? int64_t(within) : piece.data.offset(within))));
 }
 
+void MaskWriter::locate(const size_t* groups, size_t count, const void** where) const {
+  std::fill(where, where + count, nullptr);
+  if (!masks_.contiguous()) return;
+  if (masks_.offsets() == nullptr) return masks_.locate(groups[0], count, where);
+  for (size_t i = 0; i < count; ++i) masks_.locate(groups[i], 1, where + i);
+}
+
 uint8_t* MaskWriter::direct(size_t begin, size_t n) const {
   const Piece& piece = piece_of(first_ + begin);
   return piece.data.contiguous() && first_ + begin + n <= piece.begin + piece.size ? address(begin) : nullptr;

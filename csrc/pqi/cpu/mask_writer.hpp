@@ -17,6 +17,8 @@ class MaskWriter {
   // Fills what no segment covers.
   void fill_uncovered(uint8_t value);
 
+  // Where the masks of groups, neighbours unless they are segments, lie, if all of each side by side; else null.
+  void locate(const size_t* groups, size_t count, const void** where) const;
   // Where elements [begin, begin + n) of the group lie, if they lie side by side; else null.
   uint8_t* direct(size_t begin, size_t n) const;
   void load(size_t begin, size_t n, uint8_t* values) const;

@@ -15,6 +15,12 @@ namespace {
 
 constexpr size_t selected_in_tiles = 512;  // groups up to this size are selected many at a time
 
+size_t live_of(const Groups& groups, const uint64_t* live, size_t group) {
+  return live != nullptr ? live[group] : groups.size(group);
+}
+
+const uint64_t* counts_from(const uint64_t* live, size_t first) { return live != nullptr ? live + first : nullptr; }
+
 // Runs tile(selector, reader, groups of the tile, how many, the largest size) for tiles of short groups,
 // row(selector, reader, group) for groups that fit a chunk, and alone(selector, group) for the others.
 template <class K, class Tile, class Row, class Alone>
@@ -43,29 +49,14 @@ void for_each_selection(const Groups& groups, const Groups* masks, Tile tile, Ro
       });
 }
 
-// The masks of a tile's groups.
 template <class K>
-void mask_tile(TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width,
-               const uint64_t* k, const Groups& groups, const Groups& masks) {
-  MaskWriter writer(masks);
-  selector.find(reader, chosen, count, width, k);
-  for (size_t lane = 0; lane < count; ++lane) {
-    const size_t g = chosen[lane];
-    writer.select(g);
-    if (k[g] > 0) {
-      selector.write(reader, writer, lane, g);
-    } else {
-      writer.fill(0, groups.size(g), 0);
-    }
-  }
-}
-
-template <class K>
-void mask_slab(const Groups& groups, const uint64_t* k, const uint64_t* live, const Groups& masks) {
+void mask_slab(const Groups& groups, const Wanted& k, const uint64_t* live, const Groups& masks) {
   for_each_selection<K>(
       groups, &masks,
       [&](TileSelector<K>& selector, Reader& reader, const size_t* chosen, size_t count, size_t width) {
-        mask_tile(selector, reader, chosen, count, width, k, groups, masks);
+        MaskWriter writer(masks);
+        selector.find(reader, chosen, count, width, k);
+        selector.write(reader, writer, chosen, count, k);
       },
       [&](RowSelector<K>& selector, Reader& reader, size_t g) {
         MaskWriter writer(masks);
@@ -77,16 +68,17 @@ void mask_slab(const Groups& groups, const uint64_t* k, const uint64_t* live, co
         }
       },
       [&](Selector<K>& selector, size_t g) {
-        if (k[g] == 0 || k[g] >= live[g]) {
+        const size_t alive = live_of(groups, live, g);
+        if (k[g] == 0 || k[g] >= alive) {
           selector.write_all(g, k[g] > 0);
         } else {
-          selector.select(g, live[g], k[g]);
+          selector.select(g, alive, k[g]);
         }
       });
 }
 
 template <class K>
-void threshold_slab(const Groups& groups, const uint64_t* k, const uint64_t* live, double* out) {
+void threshold_slab(const Groups& groups, const Wanted& k, const uint64_t* live, double* out) {
   const auto put = [&](size_t g, uint64_t threshold) { out[g] = key_value(groups.dtype(), threshold); };
   for_each_selection<K>(
       groups, nullptr,
@@ -99,28 +91,26 @@ void threshold_slab(const Groups& groups, const uint64_t* k, const uint64_t* liv
         if (k[g] > 0) put(g, selector.select(reader, nullptr, g, k[g]));
       },
       [&](Selector<K>& selector, size_t g) {
-        if (k[g] > 0) put(g, selector.select(g, live[g], k[g]));
+        if (k[g] > 0) put(g, selector.select(g, live_of(groups, live, g), k[g]));
       });
 }
 
 }  // namespace
 
-void topk_mask(const Groups& groups, const std::vector<uint64_t>& k, const std::vector<uint64_t>& live,
-               const Groups& masks) {
+void topk_mask(const Groups& groups, const Wanted& k, const uint64_t* live, const Groups& masks) {
   MaskWriter(masks).fill_uncovered(0);
   with_key_type(groups, [&](auto key) {
     for_each_slab(groups, masks, [&](const Groups& slab, const Groups& slab_masks, size_t first) {
-      mask_slab<decltype(key)>(slab, k.data() + first, live.data() + first, slab_masks);
+      mask_slab<decltype(key)>(slab, k.from(first), counts_from(live, first), slab_masks);
     });
   });
 }
 
-void topk_threshold(const Groups& groups, const std::vector<uint64_t>& k, const std::vector<uint64_t>& live,
-                    double* out) {
+void topk_threshold(const Groups& groups, const Wanted& k, const uint64_t* live, double* out) {
   std::fill(out, out + groups.count(), __builtin_nan(""));
   with_key_type(groups, [&](auto key) {
     for_each_slab(groups, [&](const Groups& slab, size_t first) {
-      threshold_slab<decltype(key)>(slab, k.data() + first, live.data() + first, out + first);
+      threshold_slab<decltype(key)>(slab, k.from(first), counts_from(live, first), out + first);
     });
   });
 }

@@ -21,7 +21,7 @@ struct Prepare {
   SelectState* states;
 
   PQI_DEVICE void operator()(uint64_t g) const {
-    const uint64_t k = wanted.each != nullptr ? wanted.each[g] : wanted.all;
+    const uint64_t k = wanted[g];
     states[g].prefix = 0;
     states[g].remaining = k < live[g] ? k : live[g];
   }

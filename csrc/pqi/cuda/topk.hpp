@@ -5,13 +5,8 @@
 
 namespace pqi::cuda {
 
-// How many to select: one count a group on the device, or one for all. More than the live entries means all of them.
-struct Wanted {
-  const uint64_t* each;
-  uint64_t all;
-};
-
-// `masks` are groups of bool arrays of the same shapes; all of their elements are written.
+// Counts of each group lie on the device; more than the live entries means all of them. `masks` are groups of bool
+// arrays of the same shapes; all of their elements are written.
 void topk_mask(const Queue& queue, const Groups& groups, const Wanted& k, const Groups& masks);
 // Sets all elements of bool arrays to false.
 void clear(const Queue& queue, const Groups& masks);

@@ -6,7 +6,7 @@
 #include <type_traits>
 
 #include "../kernels.hpp"
-#include "network.hpp"
+#include "row_tile.hpp"
 
 namespace pqi::cpu {
 namespace {
@@ -24,39 +24,17 @@ void to_order(const K* bits, size_t n, KeyRule<K> rule, Signed* out) {
   for (size_t i = 0; i < n; ++i) out[i] = Signed(Wide(rule(bits[i])) ^ Wide(lowest_order<Signed>));
 }
 
+// The keys of OrderedRows.
 template <class Signed>
-struct TileSquare {
-  static constexpr int side = 16 / int(sizeof(Signed));
-  typedef Signed Line __attribute__((vector_size(16)));
+struct OrderedKeys {
+  Signed mask, cap, lowest;
 
-  template <bool upper, int... i>
-  static inline __attribute__((always_inline)) Line zip(Line a, Line b, std::integer_sequence<int, i...>) {
-    constexpr int first = upper ? side / 2 : 0;
-    return __builtin_shufflevector(a, b, (first + i / 2 + (i % 2) * side)...);
-  }
-
-  static inline __attribute__((always_inline)) void turn(const Signed* in, size_t stride, Signed* out) {
-    constexpr auto places = std::make_integer_sequence<int, side>();
-    Line x[side], y[side];
-    for (int i = 0; i < side; ++i) __builtin_memcpy(&x[i], in + size_t(i) * stride, 16);
-    for (int round = 1; round < side; round *= 2) {
-      for (int i = 0; i < side / 2; ++i) {
-        y[2 * i] = zip<false>(x[i], x[i + side / 2], places);
-        y[2 * i + 1] = zip<true>(x[i], x[i + side / 2], places);
-      }
-      for (int i = 0; i < side; ++i) x[i] = y[i];
-    }
-    for (int i = 0; i < side; ++i) __builtin_memcpy(out + i * lanes, &x[i], 16);
+  template <class Keys>
+  inline __attribute__((always_inline)) Keys operator()(Keys bits) const {
+    const Keys key = bits & mask, most = Keys{} + cap;
+    return key < most ? key : most;
   }
 };
-
-template <class Signed>
-void to_columns(const Signed* rows, size_t stride, size_t width, Signed* tile) {
-  using Square = TileSquare<Signed>;
-  for (size_t i = 0; i < width; i += Square::side)
-    for (int lane = 0; lane < lanes; lane += Square::side)
-      Square::turn(rows + size_t(lane) * stride + i, stride, tile + i * lanes + lane);
-}
 
 // Where the columns of a tile are cut. Every key from `low` on, `from` of them, belongs to the top k unless from > k,
 // when low = high and k − above of the keys equal to it do.
@@ -68,9 +46,9 @@ struct CutSearch {
   typedef Wide Bits __attribute__((vector_size(cut_bytes)));
   typedef Real Reals __attribute__((vector_size(cut_bytes)));
   static constexpr int size = cut_bytes / int(sizeof(Signed)), registers = lanes / size;
-  static constexpr Signed lowest = lowest_order<Signed>;
   static constexpr Real most = sizeof(Signed) == 4 ? Real(0x1.fffffep30) : Real(0x1.fffffffffffffp62);
 
+  Signed lowest, cap;
   Keys k[registers], low[registers], high[registers], from[registers], above[registers];
   Keys raised[registers], lowered[registers];  // whether a guess was at or below the cut, or above it: all bits or none
   Keys guess[registers], count[registers], over[registers], under[registers];
@@ -98,14 +76,16 @@ struct CutSearch {
     return any != 0;
   }
 
-  void start(size_t width, const Signed* wanted, Signed cap, const CutHint<Signed>& hint) {
+  void start(size_t width, const Signed* wanted, const OrderedKeys<Signed>& keys, const CutHint<Signed>& hint) {
+    lowest = keys.lowest;
+    cap = keys.cap;
     for (int r = 0; r < registers; ++r) {
       k[r] = load(wanted, r);
       low[r] = Keys{} + lowest;
       high[r] = Keys{} + cap;
       from[r] = Keys{} + Signed(width);
       above[r] = raised[r] = lowered[r] = Keys{};
-      guess[r] = Keys{} + hint.guess;
+      guess[r] = Keys{} + (hint.known ? hint.guess : lowest);
       stride[r] = Reals{} + Real(hint.stride);
     }
   }
@@ -130,7 +110,7 @@ struct CutSearch {
     for (int r = 0; r < registers; ++r) {
       than[r] = guess[r];
       down[r] = Keys{} + lowest;
-      up[r] = ~down[r];
+      up[r] = Keys{} + cap;
     }
     for (size_t i = 0; i < width; ++i, tile += lanes)
       for (int r = 0; r < registers; ++r) {
@@ -155,7 +135,7 @@ struct CutSearch {
   }
 
   // The next tile starts from the mean of these cuts; columns without one leave it alone.
-  void teach(Signed cap, CutHint<Signed>* hint) const {
+  void teach(CutHint<Signed>* hint) const {
     double cuts = 0, guesses = 0, keys = 0, distance = 0;
     for (int r = 0; r < registers; ++r)
       for (int j = 0; j < size; ++j) {
@@ -166,7 +146,10 @@ struct CutSearch {
         keys += double(from[r][j] - above[r][j]);
         distance += double(Wide(high[r][j]) - Wide(low[r][j])) + 1;
       }
-    if (cuts > 0) hint->guess = Signed(guesses / cuts);
+    if (cuts > 0) {
+      hint->guess = Signed(guesses / cuts);
+      hint->known = true;
+    }
     if (keys > 0) hint->stride = distance / keys / 2;
   }
 
@@ -210,6 +193,15 @@ struct CutSearch {
     }
   }
 
+  // Past the last keys that belong to the top k, where the cuts' lows are known.
+  void find_ends_of(const Signed* tile, size_t width, Cuts<Signed>* cuts) {
+    __builtin_memcpy(low, cuts->low, sizeof low);
+    __builtin_memcpy(guess, cuts->low, sizeof guess);
+    count_above(tile, width);
+    __builtin_memcpy(above, count, sizeof above);
+    find_ends(tile, width, cuts->end);
+  }
+
   // Past the last of the keys equal to `low` that belong to the top k.
   void find_ends(const Signed* tile, size_t width, uint32_t* ends) const {
     Keys last[registers], left[registers];
@@ -230,27 +222,74 @@ struct CutSearch {
 };
 
 template <class Signed>
-void cut_rows(const Signed* rows, size_t stride, size_t width, const Signed* k, Signed cap, Signed* tile,
-              CutHint<Signed>* hint, Cuts<Signed>* out) {
+using OrderedBlocks = RowBlocks<Signed, OrderedKeys<Signed>>;
+
+template <class Signed>
+void cut_by_search(const OrderedBlocks<Signed>& blocks, const OrderedKeys<Signed>& keys, size_t width, const Signed* k,
+                   Signed* tile, CutHint<Signed>* hint, Cuts<Signed>* out) {
   constexpr int counted_steps = 12;  // repeated keys want the neighbours of a guess, others only its count
-  to_columns(rows, stride, width, tile);
+  const size_t height = tile_rows(width);
+  load_columns(blocks, height, tile);
   CutSearch<Signed> search;
-  search.start(width, k, cap, *hint);
+  search.start(height, k, keys, *hint);
   for (int step = 0;; ++step) {
-    step < counted_steps ? search.count_above(tile, width) : search.count_and_snap(tile, width);
+    step < counted_steps ? search.count_above(tile, height) : search.count_and_snap(tile, height);
     if (!search.learn()) break;
     search.aim(step % 4 == 3 && step > 4);
   }
-  search.finish(tile, width, out);
-  search.teach(cap, hint);
+  search.finish(tile, height, out);
+  search.teach(hint);
+}
+
+// Sorted columns show the k-th largest key, and whether the next one equals it.
+template <class Signed>
+void cut_by_sorting(const OrderedBlocks<Signed>& blocks, const OrderedKeys<Signed>& keys, size_t width, const Signed* k,
+                    Signed* tile, Cuts<Signed>* out) {
+  const size_t height = tile_rows(width);
+  load_sorted_columns(blocks, height, tile);
+  bool tied = false;
+  for (int j = 0; j < lanes; ++j) {
+    const Signed* const cut = tile + (height - size_t(k[j])) * lanes + j;
+    out->low[j] = *cut;
+    out->end[j] = uint32_t(width);
+    tied |= size_t(k[j]) < width && cut[-lanes] == *cut;
+  }
+  if (!tied) return;
+  load_columns(blocks, height, tile);
+  CutSearch<Signed> search;
+  search.start(height, k, keys, {});
+  search.find_ends_of(tile, height, out);
 }
 
 template <class Signed>
-void mark(const Signed* keys, size_t n, Signed cut, size_t end, uint8_t* out) {
+void cut_rows(const OrderedRows<Signed>& rows, size_t width, const Signed* k, Signed* tile, CutHint<Signed>* hint,
+              Cuts<Signed>* out) {
+  constexpr size_t sorted = 64;  // the widest rows whose keys are sorted sooner than their cuts are searched for
+  const OrderedKeys<Signed> keys{rows.mask, rows.cap, rows.lowest};
+  const OrderedBlocks<Signed> blocks(rows.row, width, keys);
+  if (width <= sorted) return cut_by_sorting(blocks, keys, width, k, tile, out);
+  cut_by_search(blocks, keys, width, k, tile, hint, out);
+}
+
+template <class Signed>
+void mark_rows(const OrderedRows<Signed>& rows, const size_t* size, const Cuts<Signed>& cuts, uint8_t* const* out) {
+  for (int j = 0; j < lanes; ++j) {
+    if (out[j] == nullptr) continue;
+    const auto* const x = static_cast<const Signed*>(rows.row[j]);
+    uint8_t* const mask = out[j];
+    const size_t n = size[j], end = cuts.end[j] < n ? cuts.end[j] : n;
+    const Signed cut = cuts.low[j];
+    const auto key = [&](size_t i) {
+      Signed bits;
+      __builtin_memcpy(&bits, x + i, sizeof bits);
+      bits &= rows.mask;
+      return bits < rows.cap ? bits : rows.cap;
+    };
 #pragma omp simd
-  for (size_t i = 0; i < end; ++i) out[i] = keys[i] >= cut;
+    for (size_t i = 0; i < end; ++i) mask[i] = key(i) >= cut;
 #pragma omp simd
-  for (size_t i = end; i < n; ++i) out[i] = keys[i] > cut;
+    for (size_t i = end; i < n; ++i) mask[i] = key(i) > cut;
+  }
 }
 
 }  // namespace

@@ -133,8 +133,8 @@ double scaling_factor(Signed largest) {
 
 template <class Signed, class Number>
 void rank_rows(const void* const* rows, size_t width, const double* live, Signed* tile, double* gini) {
-  sort_rows(rows, width, tile);
   const size_t height = tile_rows(width);
+  load_sorted_columns(RowBlocks<Signed, MagnitudeBits<Signed>>(rows, width, {}), height, tile);
   const Signed* const last = tile + (height - 1) * lanes;
   RankedLanes ranked;
   ColumnSums<Number, Signed> sums(&ranked);

@@ -57,52 +57,94 @@ inline __attribute__((always_inline)) void transpose_square(typename Registers<K
   if constexpr (width >= 4 * part) halve_pairs<2 * part>(x, pairs, places);
 }
 
-// Sorts the 16 magnitudes' bits at `rows[j]` + offset, for every j, into lane j of a block; those at `rows[j]` + later
-// are wanted soon.
-template <class K>
-void sort_from_rows(const char* const* rows, size_t offset, size_t later, K* out) {
-  typedef typename Registers<K>::Keys Keys;
-  constexpr int width = Registers<K>::width;
-  constexpr K magnitude = K(~(K(1) << (sizeof(K) * 8 - 1)));
-  for (int lane = 0; lane < lanes; lane += width) {
-    Keys block[block_rows];
-    for (int first = 0; first < block_rows; first += width) {
-#pragma GCC unroll 16
-      for (int r = 0; r < width; ++r) {
-        Keys keys;
-        __builtin_memcpy(&keys, rows[lane + r] + offset + size_t(first) * sizeof(K), sizeof keys);
-        block[first + r] = keys & magnitude;
-        if (first % (64 / int(sizeof(K))) == 0) __builtin_prefetch(rows[lane + r] + later + size_t(first) * sizeof(K));
-      }
-      transpose_square<K>(block + first);
-    }
-    apply<sorting>(block);
-    for (int i = 0; i < block_rows; ++i) __builtin_memcpy(out + i * lanes + lane, &block[i], sizeof(Keys));
-  }
-}
-
 // Elements of each row that are asked for ahead, beyond the last one from where neighbouring rows follow: so many short
 // streams are more than the hardware prefetches by itself.
 constexpr size_t prefetched = 64;
 
-// Fills a tile of tile_rows(width) rows with the magnitudes' bits of 16 rows of `width` elements, sorted, zeros first
-// where a block has more rows.
+// The bits of magnitudes as keys.
 template <class K>
-void sort_rows(const void* const* rows, size_t width, K* tile) {
-  const char *from[lanes], *padded[lanes];
-  K rest[lanes][block_rows];
-  const size_t whole = width / block_rows * block_rows;
-  for (int j = 0; j < lanes; ++j) {
-    from[j] = static_cast<const char*>(rows[j]);
-    padded[j] = reinterpret_cast<const char*>(rest[j]);
-    for (size_t i = 0; i < block_rows; ++i) rest[j][i] = K(0);
-    __builtin_memcpy(rest[j], from[j] + whole * sizeof(K), (width - whole) * sizeof(K));
+struct MagnitudeBits {
+  static constexpr K lowest = 0;
+
+  template <class Keys>
+  inline __attribute__((always_inline)) Keys operator()(Keys bits) const {
+    return bits & K(~(K(1) << (sizeof(K) * 8 - 1)));
   }
-  sort_columns(tile, tile_rows(width), [&](size_t i) {
-    const size_t next = i + prefetched, later = next < width ? next : next - width + width * lanes;
-    if (i < whole) sort_from_rows(from, i * sizeof(K), later * sizeof(K), tile + i * lanes);
-    if (i >= whole) sort_from_rows(padded, 0, 0, tile + i * lanes);
-  });
+};
+
+// What becomes of a block in registers before it is stored.
+struct AsItIs {
+  template <class Keys>
+  inline __attribute__((always_inline)) void operator()(Keys*) const {}
+};
+struct Sorted {
+  template <class Keys>
+  inline __attribute__((always_inline)) void operator()(Keys* block) const {
+    apply<sorting>(block);
+  }
+};
+
+// Blocks of a tile from the keys of 16 rows of `width` elements, at any address; places beyond the last element hold
+// the lowest key.
+template <class K, class Key>
+class RowBlocks {
+ public:
+  RowBlocks(const void* const* rows, size_t width, Key key)
+      : width_(width), whole_(width / block_rows * block_rows), key_(key) {
+    for (int j = 0; j < lanes; ++j) {
+      from_[j] = static_cast<const char*>(rows[j]);
+      padded_[j] = reinterpret_cast<const char*>(rest_[j]);
+      for (size_t i = 0; i < block_rows; ++i) rest_[j][i] = key.lowest;
+      __builtin_memcpy(rest_[j], from_[j] + whole_ * sizeof(K), (width - whole_) * sizeof(K));
+    }
+  }
+
+  // Fills the block of a tile that begins with row i.
+  template <class Finish>
+  void load(size_t i, K* tile, Finish finish) const {
+    const size_t next = i + prefetched, later = next < width_ ? next : next - width_ + width_ * lanes;
+    if (i < whole_) load(from_, i * sizeof(K), later * sizeof(K), tile + i * lanes, finish);
+    if (i >= whole_) load(padded_, 0, 0, tile + i * lanes, finish);
+  }
+
+ private:
+  // The 16 elements at `rows[j]` + offset, for every j, into lane j; those at `rows[j]` + later are wanted soon.
+  template <class Finish>
+  void load(const char* const* rows, size_t offset, size_t later, K* out, Finish finish) const {
+    typedef typename Registers<K>::Keys Keys;
+    constexpr int width = Registers<K>::width;
+    for (int lane = 0; lane < lanes; lane += width) {
+      Keys block[block_rows];
+      for (int first = 0; first < block_rows; first += width) {
+#pragma GCC unroll 16
+        for (int r = 0; r < width; ++r) {
+          Keys bits;
+          __builtin_memcpy(&bits, rows[lane + r] + offset + size_t(first) * sizeof(K), sizeof bits);
+          block[first + r] = key_(bits);
+          if (first % (64 / int(sizeof(K))) == 0)
+            __builtin_prefetch(rows[lane + r] + later + size_t(first) * sizeof(K));
+        }
+        transpose_square<K>(block + first);
+      }
+      finish(block);
+      for (int i = 0; i < block_rows; ++i) __builtin_memcpy(out + i * lanes + lane, &block[i], sizeof(Keys));
+    }
+  }
+
+  size_t width_, whole_;
+  Key key_;
+  const char *from_[lanes], *padded_[lanes];
+  K rest_[lanes][block_rows];
+};
+
+// Fills a tile of whole blocks, as the rows lie or with sorted columns.
+template <class K, class Key>
+void load_columns(const RowBlocks<K, Key>& blocks, size_t rows, K* tile) {
+  for (size_t i = 0; i < rows; i += block_rows) blocks.load(i, tile, AsItIs{});
+}
+template <class K, class Key>
+void load_sorted_columns(const RowBlocks<K, Key>& blocks, size_t rows, K* tile) {
+  sort_columns(tile, rows, [&](size_t i) { blocks.load(i, tile, Sorted{}); });
 }
 
 }  // namespace
