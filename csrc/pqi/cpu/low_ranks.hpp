@@ -9,7 +9,7 @@
 
 namespace pqi::cpu {
 
-constexpr size_t counted_from = size_t(1) << 13;  // shorter partitions are sorted, longer ones counted
+constexpr size_t counted_from = size_t(1) << 12;  // shorter partitions are sorted, longer ones counted
 constexpr size_t low_values = size_t(1) << 16;
 
 // Σ l and Σ j·l over ascending lows, j = 1 … n.

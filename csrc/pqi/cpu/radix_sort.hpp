@@ -10,33 +10,39 @@
 namespace pqi::cpu {
 
 // Turns counts into the places where each begins.
-template <size_t n>
-void counts_to_places(size_t (&counts)[n]) {
-  size_t place = 0;
-  for (size_t& count : counts) place += std::exchange(count, place);
+template <class Count, size_t n>
+void counts_to_places(Count (&counts)[n]) {
+  Count place = 0;
+  for (Count& count : counts) place += std::exchange(count, place);
+}
+
+// By digits of so many bits, all counted in one pass; n < 2^32.
+template <int bits, class K>
+void radix_sort_by(K* x, K* buffer, size_t n) {
+  constexpr int digits = (int(sizeof(K)) * 8 + bits - 1) / bits;
+  constexpr K all = K((1u << bits) - 1);
+  uint32_t counts[digits][1 << bits] = {};
+  for (size_t i = 0; i < n; ++i)
+    for (int d = 0; d < digits; ++d) ++counts[d][x[i] >> (d * bits) & all];
+  K *from = x, *to = buffer;
+  for (int d = 0; d < digits; ++d) {
+    uint32_t* const place = counts[d];
+    if (place[from[0] >> (d * bits) & all] == n) continue;
+    counts_to_places(counts[d]);
+    for (size_t i = 0; i < n; ++i) to[place[from[i] >> (d * bits) & all]++] = from[i];
+    std::swap(from, to);
+  }
+  if (from != x) std::copy(from, from + n, x);
 }
 
 // Sorts x[0, n) ascending with a buffer of the same size; equal digits of all keys cost nothing. Meant for n up to a
 // few hundred thousand: beyond the cache its scattered writes become slow.
 template <class K>
 void radix_sort(K* x, K* buffer, size_t n) {
-  if (n <= 64) {
-    std::sort(x, x + n);
-    return;
-  }
-  constexpr int bits = 8, digits = int(sizeof(K));
-  size_t counts[digits][1 << bits] = {};
-  for (size_t i = 0; i < n; ++i)
-    for (int d = 0; d < digits; ++d) ++counts[d][x[i] >> (d * bits) & 0xff];
-  K *from = x, *to = buffer;
-  for (int d = 0; d < digits; ++d) {
-    size_t* count = counts[d];
-    if (count[from[0] >> (d * bits) & 0xff] == n) continue;
-    counts_to_places(counts[d]);
-    for (size_t i = 0; i < n; ++i) to[count[from[i] >> (d * bits) & 0xff]++] = from[i];
-    std::swap(from, to);
-  }
-  if (from != x) std::copy(from, from + n, x);
+  constexpr size_t many = size_t(1) << 13;  // worth the counters of longer digits
+  if (n <= 64) return std::sort(x, x + n);
+  if (sizeof(K) > 2 && n >= many) return radix_sort_by<11>(x, buffer, n);
+  radix_sort_by<8>(x, buffer, n);
 }
 
 // Sorts x[0, n), whose keys differ in their lowest `bits` bits alone, into x, or into the buffer of the same size. For
