@@ -1,6 +1,7 @@
 // The k largest magnitudes of each group: exact, ties by lowest flat index.
 #pragma once
 
+#include "../radix_select.hpp"
 #include "source.hpp"
 
 namespace pqi::cuda {
