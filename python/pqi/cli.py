@@ -6,7 +6,6 @@ Exit status: 0 when all is well, 1 when a run failed, 2 for a wrong command or i
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from pqi import __version__
 from pqi.checkpoint.commands import add_commands as add_checkpoint_commands
+from pqi.checkpoint.commands import leave_unread
 from pqi.experiment.launch import Launch
 from pqi.experiment.options import add_prune_options, grid_of
 from pqi.experiment.resources import Resources
@@ -66,8 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return report(options.directory, running_mean=options.running_mean)
         return prune(options)
     except (ValueError, OSError) as error:
-        unread = isinstance(error, BrokenPipeError)
-        return _leave_unread() if unread else _complain(f"pqindex {options.command}: error: {error}")
+        if isinstance(error, BrokenPipeError):
+            leave_unread()
+            return 1
+        return _complain(f"pqindex {options.command}: error: {error}")
     except KeyboardInterrupt:
         print("interrupted: finished iterations are kept, the same command resumes", file=sys.stderr)
         return 130
@@ -180,12 +182,6 @@ def report(directory: Path, *, running_mean: bool = False) -> int:
     print_tables(written.sections, Console())
     print(f"report: {written.page}   figures: {written.figures[0].parent}")
     return 0
-
-
-def _leave_unread() -> int:
-    """Where nobody reads on, as behind `head`, keep the interpreter's last flush from saying so."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
 
 
 def _complain(message: str) -> int:

@@ -261,18 +261,6 @@ def test_wrong_amounts(options: list[str], reason: str, run: Run, tmp_path: Path
     assert reason in err
 
 
-def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
-    command = [sys.executable, "-m", "pqi", "scan", *[str(folder / "good.npz")] * 2000, "--csv", "-"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.stderr.read() == b""
-    process.stderr.close()
-    assert process.wait() == 0
-
-
 @pytest.mark.parametrize("method", ["sap", "fraction"])
 @pytest.mark.parametrize("scope", ["neuron", "layer", "global"])
 def test_mask_needs_no_torch(method: str, scope: str, folder: Path) -> None:

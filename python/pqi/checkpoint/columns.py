@@ -77,6 +77,23 @@ def columns(pairs: Sequence[Pair]) -> list[Column]:
     ]
 
 
+def column_named(pairs: Sequence[Pair], key: str | None) -> Column | None:
+    """Return the column to sort by; None for none.
+
+    Raises
+    ------
+    ValueError
+        If there is no column of this name.
+    """
+    if key is None:
+        return None
+    every = columns(pairs)
+    meant = [column for column in every if column.key == key or column.key.partition("(")[0] == key]
+    if not meant:
+        raise ValueError(f"sort must be one of {', '.join(column.key for column in every)}, got {shown(key)!r}")
+    return meant[0]
+
+
 def label(pair: Pair) -> str:
     """Return exponents as they are written in headings.
 

@@ -7,6 +7,7 @@ scanned whatever the others are.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
@@ -20,12 +21,12 @@ from pqi.checkpoint.stored import shown
 
 if TYPE_CHECKING:
     from pqi.checkpoint.report import Report
+    from pqi.checkpoint.report_files import Targets
     from pqi.checkpoint.scanning import Selection
+    from pqi.checkpoint.stored import Checkpoint
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-STDOUT = Path("-")
 
 SCAN_EPILOG = """\
 examples:
@@ -78,17 +79,38 @@ def run_scan(options: argparse.Namespace) -> int:
         settings = Settings(pairs, not options.no_units, options.tol, options.exact, options.workspace)
         if options.threads is not None:
             pqi.set_num_threads(options.threads)
-        reports, errors = _scan_all(options.paths, settings, selection_of(options))
+        targets = _targets(options, pairs)
+        reports, errors = _scan_all(options.paths, settings, selection_of(options), targets)
         for error in errors:
             complain(f"pqindex scan: error: {error}")
-        _write(reports, errors, options)
+        unwritten = _write(reports, errors, options, targets)
+        for error in unwritten:
+            complain(f"pqindex scan: error: {error}")
     except BrokenPipeError:
-        sys.stdout = None  # the reader has gone: nothing is left to flush
+        leave_unread()
+        return 2 if errors else 0
     except (ValueError, OSError) as error:
         return complain(f"pqindex scan: error: {explain(error)}")
     except KeyboardInterrupt:
         return complain("pqindex scan: interrupted", status=130)
-    return 2 if errors else 0
+    return 2 if errors or unwritten else 0
+
+
+def leave_unread() -> None:
+    """Where nobody reads on, as behind `head`, keep the interpreter's last flush from saying so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _targets(options: argparse.Namespace, pairs: Sequence[Pair]) -> Targets:
+    """Return where the reports go, once that and the column to sort by are known to be right."""
+    from pqi.checkpoint.columns import column_named
+    from pqi.checkpoint.report_files import check_targets
+
+    column_named(pairs, options.sort)
+    given = {f"--{name}": getattr(options, name) for name in ("json", "csv", "html")}
+    targets = {option: path for option, path in given.items() if path is not None}
+    check_targets(targets, options.paths)
+    return targets
 
 
 def complain(message: str, status: int = 2) -> int:
@@ -142,15 +164,23 @@ def selection_of(options: argparse.Namespace) -> Selection:
     return Selection(tuple(options.include), tuple(options.exclude))
 
 
-def _scan_all(paths: Sequence[Path], settings: Settings, selection: Selection) -> tuple[list[Report], list[str]]:
+def _scan_all(
+    paths: Sequence[Path], settings: Settings, selection: Selection, targets: Targets
+) -> tuple[list[Report], list[str]]:
     """Scan one path after the other; a damaged one becomes an error and does not keep the others from being scanned."""
     from pqi.checkpoint.reading import open_checkpoint
+    from pqi.checkpoint.report_files import check_apart
     from pqi.checkpoint.scanning import scan_checkpoint, work
 
     opened, errors = _each(paths, open_checkpoint)
+    check_apart(targets, (file for checkpoint in opened for file in _files(checkpoint)))
     with progress(sum(work(checkpoint, selection) for checkpoint in opened)) as advance:
         reports, later = _each(opened, lambda checkpoint: scan_checkpoint(checkpoint, settings, selection, advance))
     return reports, errors + later
+
+
+def _files(checkpoint: Checkpoint) -> list[Path]:
+    return [*checkpoint.files, *([] if checkpoint.index is None else [checkpoint.index])]
 
 
 def _each(items: Iterable[Item], do: Callable[[Item], Result]) -> tuple[list[Result], list[str]]:
@@ -197,31 +227,28 @@ class _Bar:
         self._bars.stop()
 
 
-def _write(reports: Sequence[Report], errors: Sequence[str], options: argparse.Namespace) -> None:
-    from rich.console import Console
-
+def _write(
+    reports: Sequence[Report], errors: Sequence[str], options: argparse.Namespace, targets: Targets
+) -> list[str]:
+    """Write the files, then what goes to standard output; return what could not be written."""
     from pqi.checkpoint.page import render
     from pqi.checkpoint.report import write_csv, write_json
-    from pqi.checkpoint.table import print_report
+    from pqi.checkpoint.report_files import STDOUT, write_reports
+    from pqi.checkpoint.table import print_report, terminal
 
-    if STDOUT not in (options.json, options.csv):
+    unwritten = write_reports(
+        targets,
+        {
+            "--json": lambda file: write_json(reports, errors, file),
+            "--csv": lambda file: write_csv(reports, file),
+            "--html": lambda file: file.write(render(reports, errors)),
+        },
+    )
+    if STDOUT not in targets.values():
         for report in reports:
-            print_report(report, Console(), sort=options.sort, top=options.top)
-    if options.json is not None:
-        _to(options.json, lambda file: write_json(reports, errors, file))
-    if options.csv is not None:
-        _to(options.csv, lambda file: write_csv(reports, file))
-    if options.html is not None:
-        _to(options.html, lambda file: file.write(render(reports, errors)))
-
-
-def _to(path: Path, write: Callable[[Any], object]) -> None:
-    if path == STDOUT:
-        write(sys.stdout)
-        return
-    with path.open("w", encoding="utf-8", newline="") as file:
-        write(file)
-    print(f"written: {path}", file=sys.stderr)
+            print_report(report, terminal(), sort=options.sort, top=options.top)
+        sys.stdout.flush()
+    return unwritten
 
 
 def _pair(text: str) -> Pair:

@@ -9,13 +9,25 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from pqi.checkpoint.columns import Column, columns, sorted_rows, total_name
+from pqi.checkpoint.columns import Column, column_named, columns, sorted_rows, total_name
 from pqi.checkpoint.report import Report, TensorReport
 from pqi.checkpoint.stored import shown
 
 SHORTEST_NAME = 36
 GAP = 3
 EDGES = 3
+
+
+class _Terminal(Console):
+    """A console that leaves it to the caller what becomes of output that nobody reads."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def terminal() -> Console:
+    """Return standard output as a console; it raises BrokenPipeError when its reader has gone."""
+    return _Terminal()
 
 
 def print_report(report: Report, console: Console, *, sort: str | None = None, top: int | None = None) -> None:
@@ -27,7 +39,7 @@ def print_report(report: Report, console: Console, *, sort: str | None = None, t
         If there is no column named `sort`.
     """
     every = columns(report.pairs)
-    rows = sorted_rows(report, _named(every, sort), top)
+    rows = sorted_rows(report, column_named(report.pairs, sort), top)
     widths = {column.key: _width(column, rows, report) for column in every}
     chosen = _that_fit(every, widths, console.width)
     others = sum(widths[column.key] + GAP for column in chosen[1:])
@@ -45,15 +57,6 @@ def print_report(report: Report, console: Console, *, sort: str | None = None, t
         table.add_row(total_name(report), *(Text(column.cell(report.total)) for column in chosen[1:]), style="bold")
     console.print(table)
     _print_notes(report, rows, console)
-
-
-def _named(every: Sequence[Column], key: str | None) -> Column | None:
-    if key is None:
-        return None
-    meant = [column for column in every if column.key == key or column.key.partition("(")[0] == key]
-    if not meant:
-        raise ValueError(f"sort must be one of {', '.join(column.key for column in every)}, got {key!r}")
-    return meant[0]
 
 
 def _that_fit(every: Sequence[Column], widths: Mapping[str, int], available: int) -> list[Column]:
