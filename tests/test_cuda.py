@@ -79,6 +79,16 @@ def test_groups_of_several_blocks(repeat: int) -> None:
     check_topk(Data(x), 60_000)
 
 
+def test_groups_by_batches() -> None:
+    """Scratch memory holds the sums of so many groups at once; the others follow."""
+    x = draw("normal", 25_000)
+    check_all(Data(x.reshape(5_000, 5), axes=(1,)))
+    check_sums(Data(x.reshape(5, 5_000), axes=(0,)))
+    check_many_exponents(Data(x.reshape(500, 50), axes=(1,)))
+    check_sums(Data(x, axes=np.arange(0, 25_001, 5)))
+    check_gini(Data(x.reshape(5, 5_000), axes=(1,)))
+
+
 def test_scales_far_apart() -> None:
     """Chunks whose magnitudes lie far from the pivot, leading zeros, subnormals."""
     rng = np.random.default_rng(3)

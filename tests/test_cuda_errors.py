@@ -35,7 +35,7 @@ enum cudaError_t { cudaSuccess, cudaErrorMemoryAllocation, cudaErrorNoKernelImag
                    cudaErrorUnsupportedPtxVersion, cudaErrorInvalidDeviceFunction, cudaErrorNoDevice,
                    cudaErrorLaunchFailure };
 enum { cudaFuncAttributeMaxDynamicSharedMemorySize, cudaMemcpyHostToDevice, cudaMemAllocationTypePinned,
-       cudaMemLocationTypeDevice, cudaMemPoolAttrReleaseThreshold };
+       cudaMemLocationTypeDevice, cudaMemPoolAttrReleaseThreshold, cudaMemPoolAttrReservedMemCurrent };
 using cudaStream_t = void*;
 using cudaMemPool_t = void*;
 struct dim3 { explicit dim3(unsigned) {} };
@@ -66,6 +66,12 @@ inline cudaError_t cudaGetDeviceProperties(cudaDeviceProp* to, int) {
 }
 inline cudaError_t cudaMemPoolCreate(cudaMemPool_t* to, const cudaMemPoolProps*) { *to = nullptr; return result(); }
 inline cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, int, void*) { return result(); }
+inline uint64_t reserved = 0;
+inline cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, int, void* to) {
+  *static_cast<uint64_t*>(to) = reserved;
+  return result();
+}
+inline cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, size_t kept) { reserved = kept; return result(); }
 inline cudaError_t cudaGetDevice(int* to) { *to = current; return result(); }
 inline cudaError_t cudaSetDevice(int to) { current = to; return result(); }
 inline cudaError_t cudaFuncSetAttribute(const void*, int, int) { return result(); }
@@ -136,6 +142,10 @@ int main() {
   say([&] { queue.release(queue.allocate(7)); });
   { const Queue other(0, 0); std::printf("%d ", current); }
   std::printf("%d\n", current);
+  reserved = 4096;
+  const auto kept = static_cast<unsigned long long>(scratch_kept());
+  release_scratch();
+  std::printf("%llu %llu\n", kept, static_cast<unsigned long long>(scratch_kept()));
 }
 """
 
@@ -159,7 +169,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        (0, "DeviceError: no CUDA device: there is no GPU or no driver for it"),
+        (0, "DeviceError: no CUDA device: why"),
         (1, "0 0"),
         (2, "DeviceError: there is no device cuda:2, only 2"),
         (3, "DeviceError: pqi needs memory that is allocated in the order of a stream"),
@@ -173,6 +183,7 @@ def output(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
         (11, "DeviceError: a kernel needs 100001 bytes of shared memory, and on cuda:1 a block has 100000"),
         (12, "nothing"),
         (13, "0 1"),
+        (14, "8192 0"),
     ],
 )
 def test_errors_of_the_runtime(output: list[str], line: int, expected: str) -> None:
@@ -231,5 +242,5 @@ def test_the_module_refuses_before_it_asks_the_device() -> None:
         cuda.gini([view(np.zeros(3))], [], None, view(np.zeros(2)), 0)
     if cuda.device_count() == 0:
         for _ in range(2):
-            with pytest.raises(RuntimeError, match="no CUDA device: there is no GPU or no driver for it"):
+            with pytest.raises(RuntimeError, match="no CUDA device: "):
                 cuda.gini([view(np.zeros(3))], [], None, view(np.zeros(1)), 0)

@@ -186,6 +186,9 @@ void define_functions(py::module_& m) {
   m.def("device_count", &cuda::device_count);
   m.def("device_names", &cuda::device_names);
   m.def("architectures", &cuda::architectures);
+  m.def("why_no_device", &cuda::why_no_device);
+  m.def("workspace_bytes", &cuda::scratch_kept);
+  m.def("release_workspace", &cuda::release_scratch);
 }
 
 void define_errors() {

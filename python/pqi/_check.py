@@ -242,9 +242,9 @@ def no_cuda_module(error: ImportError) -> NoReturn:
     ) from error
 
 
-def no_cuda_device() -> NoReturn:
+def no_cuda_device(reason: str) -> NoReturn:
     """Say that nothing can run a CUDA array's work."""
-    raise RuntimeError("arrays on CUDA devices need a CUDA driver and a device that pqi can reach, got none")
+    raise RuntimeError(f"arrays on CUDA devices need a CUDA driver and a device that pqi can reach, got {reason}")
 
 
 def tolerance(value: Any) -> float:

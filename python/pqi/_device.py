@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import sys
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -32,7 +33,7 @@ def load() -> Any:
     except ImportError as error:
         _check.no_cuda_module(error)
     if module.device_count() == 0:
-        _check.no_cuda_device()
+        _check.no_cuda_device(module.why_no_device())
     return module
 
 
@@ -41,8 +42,15 @@ def state() -> dict[str, Any]:
     try:
         module = importlib.import_module("pqi._cuda")
     except ImportError:
-        return {"compiled": False, "devices": [], "architectures": []}
-    return {"compiled": True, "devices": module.device_names(), "architectures": module.architectures()}
+        return {"compiled": False, "devices": [], "architectures": [], "workspace_bytes": 0}
+    names, architectures, kept = module.device_names(), module.architectures(), module.workspace_bytes()
+    return {"compiled": True, "devices": names, "architectures": architectures, "workspace_bytes": kept}
+
+
+def release_workspace() -> None:
+    """Give back what devices keep for the next call, where the module was ever used."""
+    if (module := sys.modules.get("pqi._cuda")) is not None:
+        module.release_workspace()
 
 
 class Engine:
@@ -174,7 +182,8 @@ class Engine:
             return self.view(self.library.from_host(checked.view(np.int64)), "k")
         _check.count_dtype(np.dtype(str(k.dtype).removeprefix("torch.")).kind in "iu", k.dtype)
         _check.count_shape(tuple(k.shape), batch.group_shape)
-        given = self.library.broadcast(self.library.convert(k, "int64").clip(0), batch.group_shape)
+        with self.library.current():
+            given = self.library.broadcast(self.library.convert(k, "int64").clip(0), batch.group_shape)
         return self.view(self.library.convert(given, "int64"), "k")
 
 

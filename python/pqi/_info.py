@@ -15,7 +15,8 @@ def info() -> dict[str, Any]:
     dict
         version; isa, the instruction set in use; isas, those usable on this processor, best first; isas_compiled;
         num_threads; workspace_bytes, the memory kept between calls, and workspace_limit, the most it may be; cuda:
-        whether the CUDA module is compiled, the devices it can reach, and the architectures it has code for.
+        whether the CUDA module is compiled, the devices it can reach, the architectures it has code for, and the memory
+        that it keeps there.
 
     Examples
     --------

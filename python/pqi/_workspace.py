@@ -25,7 +25,7 @@ def set_workspace_limit(limit: Any) -> None:
     -----
     Fresh memory costs 3 to 6 ns an element in page faults, so the workspace of exact Gini indices, top-k and histograms
     is kept. The limit bounds what lies idle, not what a call takes while it runs: that is documented with each measure.
-    Threads that call at the same time never share a block, and results do not depend on the limit.
+    On a CUDA device up to a 64th of its memory is kept, whatever the limit. Threads that call at the same time never share a block, and results do not depend on the limit.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def set_workspace_limit(limit: Any) -> None:
 
 
 def release_workspace() -> None:
-    """Give the memory kept between calls back to the system.
+    """Give the memory kept between calls back to the system, on CUDA devices too.
 
     Examples
     --------
@@ -49,4 +49,7 @@ def release_workspace() -> None:
     >>> pqi.info()["workspace_bytes"]
     0
     """
+    from pqi import _device
+
     _core.release_workspace()
+    _device.release_workspace()

@@ -23,6 +23,9 @@ size_t executor::allocated() {
 int device_count() { return 1; }
 std::vector<std::string> device_names() { return {"executor"}; }
 std::vector<std::string> architectures() { return {"host"}; }
+std::string why_no_device() { return ""; }
+uint64_t scratch_kept() { return executor::allocated(); }
+void release_scratch() {}
 
 Queue::Queue(int device, uintptr_t stream) : device_(device), stream_(stream) {
   processors_ = executor::settings().processors;

@@ -13,8 +13,6 @@
 namespace pqi::cuda {
 namespace {
 
-constexpr uint64_t batch_bytes = uint64_t(1) << 30;  // of scratch memory, unless one group needs more
-
 // slots[group] from a stretch of a group's sorted keys a block; largest[group] too.
 template <class K>
 struct AddSorted {
@@ -192,7 +190,7 @@ void from_sort(const Queue& queue, const Groups& groups, double* out) {
   const Scratch<uint64_t> live(queue, groups.count());
   count_live(queue, groups, live.get());
   const uint64_t each = 2 * groups.size() * sizeof(K) + binades * run_words * sizeof(uint64_t);
-  const uint64_t batch = std::max(uint64_t(1), batch_bytes / each);
+  const uint64_t batch = std::max(uint64_t(1), Queue::batch_bytes() / each);
   for (uint64_t first = 0; first < groups.count(); first += batch) {
     const uint64_t count = std::min(batch, groups.count() - first);
     sort_batch<K>(queue, groups, first, count, live.get() + first, out + first);

@@ -11,8 +11,6 @@
 namespace pqi::cuda {
 namespace {
 
-constexpr uint64_t batch_bytes = uint64_t(1) << 30;  // of scratch memory, unless one group needs more
-
 PQI_DEVICE void store(GiniInterval biased, double live, bool unbiased, uint64_t group, uint64_t groups, double* out) {
   const GiniInterval found = unbiased ? unbiased_interval(biased, live) : biased;
   const double row[interval_rows] = {found.value, found.low, found.high, biased.high - biased.low,
@@ -135,7 +133,7 @@ class Counted {
 
 template <class K>
 void sketch_intervals(const Queue& queue, const Groups& groups, int bits, bool unbiased, double* out) {
-  const uint64_t batch = std::max(uint64_t(1), batch_bytes / SketchTable<K>::bytes(bits));
+  const uint64_t batch = std::max(uint64_t(1), Queue::batch_bytes() / SketchTable<K>::bytes(bits));
   for (uint64_t first = 0; first < groups.count(); first += batch) {
     const Groups some = groups.stretch(first, std::min(batch, groups.count() - first));
     const Counted<K> counted(queue, some, bits);

@@ -52,13 +52,21 @@ struct Properties {
   cudaMemPool_t pool = nullptr;
 };
 
+// Of the devices that were used.
+struct Known {
+  std::mutex mutex;
+  std::map<int, Properties> devices;
+};
+Known& known() {
+  static Known all;
+  return all;
+}
+
 // Asked for once a device, which is the current one.
 Properties properties_of(int device) {
-  static std::mutex mutex;
-  static std::map<int, Properties> known;
-  const std::lock_guard lock(mutex);
-  const auto found = known.find(device);
-  if (found != known.end()) return found->second;
+  const std::lock_guard lock(known().mutex);
+  const auto found = known().devices.find(device);
+  if (found != known().devices.end()) return found->second;
   cudaDeviceProp all;
   check(cudaGetDeviceProperties(&all, device), "its properties", device);
   if (!all.memoryPoolsSupported)
@@ -66,7 +74,8 @@ Properties properties_of(int device) {
         "pqi needs memory that is allocated in the order of a stream, which the GPU or its driver does "
         "not offer" +
         on_device(device));
-  return known[device] = {all.multiProcessorCount, all.sharedMemPerBlockOptin, make_pool(device, all.totalGlobalMem)};
+  return known().devices[device] = {all.multiProcessorCount, all.sharedMemPerBlockOptin,
+                                    make_pool(device, all.totalGlobalMem)};
 }
 
 }  // namespace
@@ -76,6 +85,31 @@ int device_count() {
   if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
   cudaGetLastError();
   return 0;
+}
+
+std::string why_no_device() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  cudaGetLastError();
+  return error == cudaSuccess ? "no GPU" : cudaGetErrorString(error);
+}
+
+uint64_t scratch_kept() {
+  const std::lock_guard lock(known().mutex);
+  uint64_t sum = 0;
+  for (const auto& [device, properties] : known().devices) {
+    uint64_t bytes = 0;
+    check(cudaMemPoolGetAttribute(properties.pool, cudaMemPoolAttrReservedMemCurrent, &bytes), "its scratch memory",
+          device);
+    sum += bytes;
+  }
+  return sum;
+}
+
+void release_scratch() {
+  const std::lock_guard lock(known().mutex);
+  for (const auto& [device, properties] : known().devices)
+    check(cudaMemPoolTrimTo(properties.pool, 0), "giving scratch memory back", device);
 }
 
 std::vector<std::string> device_names() {
@@ -99,7 +133,7 @@ std::vector<std::string> architectures() {
 
 Queue::Queue(int device, uintptr_t stream) : device_(device), stream_(stream) {
   const int count = device_count();
-  if (count == 0) throw DeviceError("no CUDA device: there is no GPU or no driver for it");
+  if (count == 0) throw DeviceError("no CUDA device: " + why_no_device());
   if (device < 0 || device >= count)
     throw DeviceError("there is no device cuda:" + std::to_string(device) + ", only " + std::to_string(count));
   check(cudaGetDevice(&device_before_), "the current device", device);

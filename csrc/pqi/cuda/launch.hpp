@@ -24,8 +24,15 @@ class OutOfMemory : public DeviceError {
 // Devices that can be used now: none where there is no driver.
 int device_count();
 std::vector<std::string> device_names();
+// Why there are none.
+std::string why_no_device();
 // What kernels were compiled for.
 std::vector<std::string> architectures();
+
+// Bytes of scratch memory that devices keep for this module, in use or for the next call; giving back what no call
+// uses.
+uint64_t scratch_kept();
+void release_scratch();
 
 // Makes the device current while it lives; `stream` is a cudaStream_t.
 class Queue {

@@ -152,44 +152,64 @@ struct BoundsOfIndices {
   PQI_DEVICE void operator()(uint64_t i) const { out[i] = retained_bound_of(index[i], d[i], p, q, eta); }
 };
 
-// The power sums of all groups, and their live entries.
+// The power sums of neighbouring groups, and their live entries.
 struct Sums {
+  uint64_t first, count;  // which of the call's groups
   Scratch<PowerSum> sums;
   Scratch<uint64_t> live;
 
-  Sums(const Queue& queue, const Groups& groups, const std::vector<double>& exponents)
-      : sums(queue, groups.count() * exponents.size()), live(queue, groups.count()) {
+  Sums(const Queue& queue, const Groups& groups, uint64_t first, const std::vector<double>& exponents)
+      : first(first),
+        count(groups.count()),
+        sums(queue, groups.count() * exponents.size()),
+        live(queue, groups.count()) {
     power_sums(queue, groups, exponents, sums.get(), live.get());
   }
 };
 
+// Calls f(sums) for batches of groups whose sums fit what scratch memory may take at once.
+template <class F>
+void for_each_batch(const Queue& queue, const Groups& groups, const std::vector<double>& exponents, F f) {
+  const uint64_t each = exponents.size() * sizeof(PowerSum) + 2 * sizeof(uint64_t);
+  const uint64_t batch = std::max(uint64_t(1), uint64_t(Queue::batch_bytes()) / each);
+  if (groups.count() <= batch) return f(Sums(queue, groups, 0, exponents));
+  for (uint64_t first = 0; first < groups.count(); first += batch)
+    f(Sums(queue, groups.stretch(first, std::min(batch, groups.count() - first)), first, exponents));
+}
+
 }  // namespace
 
 void power_means(const Queue& queue, const Groups& groups, const std::vector<double>& exponents, double* out) {
-  const Sums found(queue, groups, exponents);
   const ListOnDevice list(queue, exponents);
-  for_each(queue, groups.count() * exponents.size(), Means{list.list(), found.sums.get(), found.live.get(), out});
+  for_each_batch(queue, groups, exponents, [&](const Sums& found) {
+    for_each(queue, found.count * exponents.size(),
+             Means{list.list(), found.sums.get(), found.live.get(), out + found.first * exponents.size()});
+  });
 }
 
 void norms(const Queue& queue, const Groups& groups, double p, double q, double* out) {
-  const Sums found(queue, groups, {p, q});
-  for_each(queue, groups.count(), Norms{p, q, groups.count(), found.sums.get(), out});
+  for_each_batch(queue, groups, {p, q}, [&](const Sums& found) {
+    for_each(queue, found.count, Norms{p, q, groups.count(), found.sums.get(), out + found.first});
+  });
 }
 
 void index(const Queue& queue, const Groups& groups, double p, double q, double* out) {
-  const Sums found(queue, groups, {p, q});
-  for_each(queue, groups.count(), Indices{p, q, found.sums.get(), found.live.get(), out});
+  for_each_batch(queue, groups, {p, q}, [&](const Sums& found) {
+    for_each(queue, found.count, Indices{p, q, found.sums.get(), found.live.get(), out + found.first});
+  });
 }
 
 void retained_bound(const Queue& queue, const Groups& groups, double p, double q, double eta, double* out) {
-  const Sums found(queue, groups, {p, q});
-  for_each(queue, groups.count(), Bounds{p, q, eta, found.sums.get(), found.live.get(), out});
+  for_each_batch(queue, groups, {p, q}, [&](const Sums& found) {
+    for_each(queue, found.count, Bounds{p, q, eta, found.sums.get(), found.live.get(), out + found.first});
+  });
 }
 
 void mean_index_bound(const Queue& queue, const Groups& groups, double p, double q, double eta, double* out) {
-  const Sums found(queue, groups, {p, 1.0, q});
-  for_each(queue, groups.count(),
-           MeansIndicesBounds{p, q, eta, groups.count(), found.sums.get(), found.live.get(), out});
+  for_each_batch(queue, groups, {p, 1.0, q}, [&](const Sums& found) {
+    for_each(queue, found.count,
+             MeansIndicesBounds{p, q, eta, groups.count(), found.sums.get(), found.live.get(), out + found.first});
+  });
 }
 
 void index_grid(const Queue& queue, const Groups& groups, const std::vector<double>& p, const std::vector<double>& q,
@@ -198,10 +218,13 @@ void index_grid(const Queue& queue, const Groups& groups, const std::vector<doub
   exponents.insert(exponents.end(), q.begin(), q.end());
   std::sort(exponents.begin(), exponents.end());
   exponents.erase(std::unique(exponents.begin(), exponents.end()), exponents.end());
-  const Sums found(queue, groups, exponents);
   const ListOnDevice rows(queue, p), columns(queue, q), all(queue, exponents);
-  for_each(queue, groups.count() * p.size() * q.size(),
-           Grid{rows.list(), columns.list(), all.list(), found.sums.get(), found.live.get(), out});
+  const uint64_t pairs = p.size() * q.size();
+  for_each_batch(queue, groups, exponents, [&](const Sums& found) {
+    for_each(
+        queue, found.count * pairs,
+        Grid{rows.list(), columns.list(), all.list(), found.sums.get(), found.live.get(), out + found.first * pairs});
+  });
 }
 
 void retained_bound_from_index(const Queue& queue, const double* index, const double* d, uint64_t n, double p, double q,
