@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -49,6 +50,9 @@ class HostTensors(TorchDevice):
     def stream(self) -> int:
         return STREAM
 
+    def current(self) -> Any:
+        return nullcontext()
+
     def capsule(self, array: Any) -> Any:
         return array.detach().numpy()
 
@@ -58,14 +62,18 @@ class HostTensors(TorchDevice):
 
 
 class Stand:
-    """An array that says it lies on a CUDA device, in the manner of CuPy's."""
+    """An array that says it lies on a CUDA device, in the manner of CuPy's, and is used only while that is current."""
 
     cuda: Cuda
 
-    def __init__(self, values: Any, place: int = 0) -> None:
+    def __init__(self, values: Any, place: int | None = None) -> None:
         self.values = np.asarray(values)
-        self.place = place
+        self.place = Place.current if place is None else place
         self.shape, self.dtype = self.values.shape, self.values.dtype
+
+    def _beside(self, values: Any) -> Stand:
+        assert self.place == Place.current
+        return Stand(values)
 
     @property
     def device(self) -> Any:
@@ -75,56 +83,63 @@ class Stand:
         return 2, self.place
 
     def __dlpack__(self, *, stream: int) -> Any:
+        assert self.place == Place.current
         assert stream == STREAM
         return self.values
 
     def reshape(self, shape: tuple[int, ...]) -> Stand:
-        return Stand(self.values.reshape(shape))
+        return Stand(self.values.reshape(shape), self.place)
 
     def clip(self, low: int) -> Stand:
-        return Stand(self.values.clip(low))
+        return self._beside(self.values.clip(low))
 
     def get(self) -> Any:
         self.cuda.waits += 1
         return self.values.copy()
 
     def __getitem__(self, place: Any) -> Stand:
-        return Stand(self.values[place])
+        return Stand(self.values[place], self.place)
 
     def copy(self) -> Stand:
-        return Stand(self.values.copy())
+        return self._beside(self.values.copy())
 
     def __iter__(self) -> Iterator[Stand]:
-        return map(Stand, self.values)
+        return (Stand(row, self.place) for row in self.values)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError("implicit conversion to numpy")  # as CuPy refuses it
 
     def __mul__(self, other: Stand) -> Stand:
-        return Stand(self.values * other.values)
+        return self._beside(self.values * other.values)
 
     def __truediv__(self, other: Stand) -> Stand:
-        return Stand(self.values / other.values)
+        return self._beside(self.values / other.values)
 
     def __abs__(self) -> Stand:
-        return Stand(abs(self.values))
+        return self._beside(abs(self.values))
 
     def __sub__(self, other: float) -> Stand:
-        return Stand(self.values - other)
+        return self._beside(self.values - other)
 
 
 Stand.__module__ = "cupy"
 
 
 class Place:
-    """The device of a `Stand`: a context."""
+    """A device: the context in which it is the current one."""
+
+    current = 0
 
     def __init__(self, number: int) -> None:
         self.id = number
+        self._before: list[int] = []
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        self._before.append(Place.current)
+        Place.current = self.id
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None:
+        Place.current = self._before.pop()
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Cuda:
@@ -143,8 +158,8 @@ def cupy_of_stands() -> Any:
     library: Any = ModuleType("cupy")
     library.empty = lambda shape, dtype: Stand(np.empty(shape, dtype))
     library.asarray = Stand
-    library.broadcast_to = lambda array, shape: Stand(np.broadcast_to(array.values, shape))
-    library.ascontiguousarray = lambda array, dtype: Stand(np.ascontiguousarray(array.values, dtype))
+    library.broadcast_to = lambda array, shape: Stand(np.broadcast_to(array.values, shape), array.place)
+    library.ascontiguousarray = lambda array, dtype: array._beside(np.ascontiguousarray(array.values, dtype))
     library.cuda = SimpleNamespace(get_current_stream=lambda: SimpleNamespace(ptr=STREAM))
     return library
 

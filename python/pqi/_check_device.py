@@ -20,6 +20,12 @@ def mask_to_write(name: str, is_fitting: bool, wanted: str, found: str) -> None:
         raise TypeError(f"{name} must be {wanted} as x is, of bool, got {found}")
 
 
+def length(d: float) -> None:
+    """The rule of `_check.indices_and_lengths` for one number, which torch.compile may be tracing."""
+    if not d >= 0:
+        raise ValueError(f"d must be >= 0, got {d}")
+
+
 def refuse_library(name: str, found: str) -> NoReturn:
     """Only these libraries tell their stream and allocate results; a call is of one of them."""
     raise TypeError(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 import numpy as np
+
+from pqi import _tensors
 
 
 class Library(Protocol):
@@ -13,6 +16,9 @@ class Library(Protocol):
 
     def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
         """An uninitialised array in C order."""
+
+    def current(self) -> AbstractContextManager[Any]:
+        """Makes the device the current one: neither library exports or computes on arrays of another."""
 
     def capsule(self, array: Any) -> Any:
         """The DLPack capsule of an array that is ready on `stream`."""
@@ -27,7 +33,7 @@ class Library(Protocol):
         """The same numbers on this device, in this type and in C order; nothing waits for it."""
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Any:
-        """A copy of a host array on this device."""
+        """A copy of a host array on this device; nothing waits for it."""
 
     def to_host(self, array: Any) -> np.ndarray[Any, Any]:
         """A copy of a device array on the host, which waits for it."""
@@ -49,8 +55,13 @@ class TorchDevice:
     def empty(self, shape: tuple[int, ...], dtype: str) -> Any:
         return self._torch.empty(shape, dtype=getattr(self._torch, dtype), device=self._device)
 
+    def current(self) -> AbstractContextManager[Any]:
+        context: AbstractContextManager[Any] = self._torch.cuda.device(self._device)
+        return context
+
     def capsule(self, array: Any) -> Any:
-        return array.detach().resolve_neg().__dlpack__(stream=-1)
+        with self.current():
+            return array.detach().resolve_neg().__dlpack__(stream=-1)
 
     def stream(self) -> int:
         return int(self._torch.cuda.current_stream(self._device).cuda_stream)
@@ -62,7 +73,7 @@ class TorchDevice:
         return array.detach().to(self._device, getattr(self._torch, dtype), non_blocking=True).contiguous()
 
     def from_host(self, array: np.ndarray[Any, Any]) -> Any:
-        return self._torch.from_numpy(array).to(self._device, non_blocking=True)
+        return _tensors.beside(array, self._device)
 
     def to_host(self, array: Any) -> np.ndarray[Any, Any]:
         host: np.ndarray[Any, Any] = array.cpu().numpy()
@@ -89,8 +100,13 @@ class CupyDevice:
         with self._device:
             return self._cupy.empty(shape, dtype=dtype)
 
+    def current(self) -> AbstractContextManager[Any]:
+        context: AbstractContextManager[Any] = self._device
+        return context
+
     def capsule(self, array: Any) -> Any:
-        return array.__dlpack__(stream=self.stream() or 1)  # 1 is DLPack's number for CUDA's stream 0
+        with self._device:
+            return array.__dlpack__(stream=self.stream() or 1)  # 1 is DLPack's number for CUDA's stream 0
 
     def stream(self) -> int:
         with self._device:

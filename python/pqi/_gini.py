@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from pqi import _arrays, _check
+from pqi import _arrays, _check, _core
 from pqi._gini_sketch import GiniInterval
 from pqi._whole import whole
 
@@ -121,6 +122,7 @@ def of_magnitudes(batch: _arrays.Batch, unbiased: bool) -> Any:
     values = batch.engine.gini(*batch.core)
     if unbiased:
         live = batch.convert(batch.engine.count_live(*batch.core), "float64")
-        with np.errstate(invalid="ignore"):  # d = 1 gives 0/0, a NaN whose sign is the processor's own
+        current = nullcontext() if batch.engine is _core else batch.engine.library.current()
+        with current, np.errstate(invalid="ignore"):  # d = 1 gives 0/0, a NaN whose sign is the processor's own
             values = abs(values * live / (live - 1.0))
     return batch.wrap(values)

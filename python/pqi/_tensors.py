@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pqi import _check
+from pqi import _check, _check_device
 from pqi._pooled import Pooled
 
 DEVICES = ("cpu", "cuda", "meta")
@@ -98,12 +98,30 @@ def call_on_numbers(measure: Callable[..., Any], numbers: Any, others: Any, *arg
     from pqi import _torch_ops
 
     if not is_torch(others):
-        if not isinstance(others, (int, float)):
-            others = _check.array("d", others)
-            _check.real_numbers("d", others.dtype)
-        others = library().from_numpy(np.array(others)).to(numbers.device)
+        others = _lengths(others, numbers.device)
     _check.one_device([str(numbers.device), str(others.device)], "index and d must lie on one device")
     return _torch_ops.ELEMENTWISE[measure](numbers, others, *arguments)
+
+
+def _lengths(d: Any, device: Any) -> Any:
+    """Vector lengths that the host knows, judged there on every device, and then on the device without a wait."""
+    torch = library()
+    if isinstance(d, (int, float)) and not isinstance(d, bool):
+        _check_device.length(d)
+        return torch.full((), d, dtype=torch.float64, device=device)
+    given = _check.array("d", d)
+    _check.real_numbers("d", given.dtype)
+    if not torch.compiler.is_compiling():  # which traces no rule about values
+        _check.indices_and_lengths(np.zeros(()), given)
+    return beside(given.astype(np.float64), device)
+
+
+def beside(values: np.ndarray[Any, Any], device: Any) -> Any:
+    """A copy of a writable host array on a device, through torch's pinned memory: other copies wait for the stream."""
+    tensor = library().from_numpy(values)
+    if device.type != "cuda" or library().compiler.is_compiling():
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _pooled_masks(where: Any, tensors: Sequence[Any]) -> list[Any] | None:
@@ -119,7 +137,7 @@ def mask_beside(where: Any, x: Any) -> Any:
     if not is_torch(where):
         given = _check.array("where", where)
         _check.mask_dtype(given.dtype == np.bool_, given.dtype)
-        where = torch.from_numpy(np.array(given)).to(x.device)
+        where = beside(np.array(given), x.device)
     _check.mask_dtype(where.dtype is torch.bool, where.dtype)
     _check.mask_shape(tuple(where.shape), tuple(x.shape))
     _check.one_device([str(x.device), str(where.device)], "where must lie on x's device")
