@@ -66,10 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return report(options.directory, running_mean=options.running_mean)
         return prune(options)
     except (ValueError, OSError) as error:
-        if isinstance(error, BrokenPipeError):
-            leave_unread()
-            return 1
-        return _complain(f"pqindex {options.command}: error: {error}")
+        unread = isinstance(error, BrokenPipeError)
+        return leave_unread(1) if unread else _complain(f"pqindex {options.command}: error: {error}")
     except KeyboardInterrupt:
         print("interrupted: finished iterations are kept, the same command resumes", file=sys.stderr)
         return 130

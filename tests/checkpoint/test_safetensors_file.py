@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 import pqi
 from checkpoint.files import WEIGHTS, entry, good_safetensors, put, refusal, safetensors
 from pqi.checkpoint.safetensors_file import DTYPES, read_safetensors
+from pqi.checkpoint.stored import natural
 
 
 def test_names_shapes_types_and_metadata(tmp_path: Path) -> None:
@@ -27,6 +31,33 @@ def test_tensors_come_in_natural_order(tmp_path: Path) -> None:
     header = {f"layers.{i}": entry("U8", [1], i, i + 1) for i in range(11)}
     found = read_safetensors(put(tmp_path, "m.safetensors", safetensors(header, bytes(11))))
     assert [tensor.name for tensor in found.tensors] == [f"layers.{i}" for i in range(11)]
+
+
+def test_the_order_is_that_of_texts_and_numbers_in_turn() -> None:
+    """The key is one text; it must sort as the list of a name's parts, each with the number of its digits."""
+
+    def parts(name: str) -> list[tuple[int, str]]:
+        return [(len(part.lstrip("0")) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
+
+    draw = random.Random(0)
+    names = ["".join(draw.choices("\0\1\2a.0019\u0663\u00b2\U0010ffff", k=draw.randrange(9))) for _ in range(3000)]
+    assert sorted(names, key=natural) == sorted(names, key=parts)
+
+
+def test_long_names_are_refused_before_they_are_sorted(tmp_path: Path) -> None:
+    path = put(tmp_path, "m.safetensors", safetensors({"1a" * 2048: A}, FOUR))
+    assert len(pqi.scan(path).tensors) == 1
+    path = put(tmp_path, "m.safetensors", safetensors({"1a" * 5_000_000: A}, FOUR))
+    tracemalloc.start()
+    assert "at most 4096 characters, got 10000000" in refusal(path)
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+    names = ["1a" * 2000 + str(i) for i in range(500)]
+    tracemalloc.start()
+    keys = [natural(name) for name in names]
+    assert tracemalloc.get_traced_memory()[1] < 20 * sum(map(len, names))
+    tracemalloc.stop()
+    assert len(keys) == 500
 
 
 def test_empty_tensors_and_padding(tmp_path: Path) -> None:

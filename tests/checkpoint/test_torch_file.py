@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -155,12 +157,50 @@ def test_hostile_pickles(content: bytes, reason: str, tmp_path: Path) -> None:
     assert reason in refusal(put(tmp_path, "m.pt", content))
 
 
-def test_containers_that_double_and_double(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch_file, "MOST_OPERATIONS", 20_000)
-    doubling = b"\x80\x02]" + b"".join(
-        b"q" + bytes([i]) + b"0](h" + bytes([i]) + b"h" + bytes([i]) + b"e" for i in range(40)
-    )
-    assert "endlessly" in refusal(put(tmp_path, "m.pt", torch_zip(doubling + b".")))
+def doubling(innermost: bytes) -> bytes:
+    """Return a pickle of a few hundred bytes in which a value is met 2**40 times."""
+    levels = [b"q" + bytes([i]) + b"0](h" + bytes([i]) + b"h" + bytes([i]) + b"e" for i in range(0x80, 0x80 + 40)]
+    return b"\x80\x02" + innermost + b"".join(levels) + b"."
+
+
+def seconds_until_refused(content: bytes, reason: str, folder: Path) -> float:
+    path = put(folder, "m.pt", content)
+    start = time.process_time()
+    assert reason in refusal(path)
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("innermost", [b"]", PICKLE[2:-1]], ids=["empty", "tensor"])
+def test_containers_that_double_and_double(innermost: bytes, tmp_path: Path) -> None:
+    assert seconds_until_refused(torch_zip(doubling(innermost)), "endlessly", tmp_path) < 2
+
+
+def test_long_keys_are_joined_for_tensors_alone(tmp_path: Path) -> None:
+    """Three thousand empty lists under a key of a megabyte, and lists of as many plain values, cost no name each."""
+    key = b"X" + (1 << 20).to_bytes(4, "little") + b"k" * (1 << 20)
+    for inner in (b"]" * 3000, b"](K\x01e" * 3000):
+        nested = torch_zip(b"\x80\x02}" + key + b"](" + inner + b"es.")
+        tracemalloc.start()
+        assert seconds_until_refused(nested, "got none", tmp_path) < 2
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 64 << 20
+
+
+def test_names_are_bounded_one_by_one_and_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save({"k" * 4000: {"w" * 95: torch.ones(2, 2), "v": torch.ones(2)}}, tmp_path)
+    assert len(pqi.scan(path).tensors[0].name) == 4096
+    monkeypatch.setattr(torch_file, "MOST_NAMED", 4096)
+    assert "at most 4096 characters together" in refusal(path)
+    monkeypatch.undo()
+    assert "at most 4096 characters, got 4097" in refusal(save({"k" * 4001: {"w" * 95: torch.ones(2, 2)}}, tmp_path))
+
+
+def test_a_state_dict_may_be_shared(tmp_path: Path) -> None:
+    state = {str(i): torch.ones(1) for i in range(300)}
+    found = pqi.scan(save({"model": state, "ema": [state, (), ()]}, tmp_path)).tensors
+    assert [tensor.name for tensor in found[299:301]] == ["model.299", "ema.0.0"]
+    assert found[300].note == "same as model.0"
 
 
 def test_the_format_before_zip_is_named(tmp_path: Path) -> None:

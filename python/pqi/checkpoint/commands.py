@@ -87,8 +87,7 @@ def run_scan(options: argparse.Namespace) -> int:
         for error in unwritten:
             complain(f"pqindex scan: error: {error}")
     except BrokenPipeError:
-        leave_unread()
-        return 2 if errors else 0
+        return leave_unread(2 if errors else 0)
     except (ValueError, OSError) as error:
         return complain(f"pqindex scan: error: {explain(error)}")
     except KeyboardInterrupt:
@@ -96,9 +95,10 @@ def run_scan(options: argparse.Namespace) -> int:
     return 2 if errors or unwritten else 0
 
 
-def leave_unread() -> None:
-    """Where nobody reads on, as behind `head`, keep the interpreter's last flush from saying so."""
+def leave_unread(status: int) -> int:
+    """Where nobody reads on, as behind `head`, keep the last flush from saying so, and return the exit status."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
 
 
 def _targets(options: argparse.Namespace, pairs: Sequence[Pair]) -> Targets:

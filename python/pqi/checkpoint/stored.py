@@ -20,6 +20,8 @@ Bytes = NDArray[np.uint8]
 MOST_DIMENSIONS = 64
 MOST_TENSORS = 200_000
 """A file with more tensors is refused: nothing that large is known, and a hostile one could ask for endless memory."""
+LONGEST_NAME = 4096
+"""Characters of a tensor's name: the longest that is known has under 200, and tables sort and print them."""
 MOST_READS = 4
 """Tensors may share storage (tied weights, views), but must not read a file more often than this."""
 
@@ -128,15 +130,19 @@ def shown(text: object, longest: int = 80) -> str:
     return plain[: longest // 2] + "…" + plain[len(plain) - (longest - 1) // 2 :]
 
 
-def natural(name: str) -> list[tuple[int, str]]:
-    """Sort key of a name in which numbers count as numbers.
+def natural(name: str) -> str:
+    r"""Sort key of a name in which numbers count as numbers.
+
+    One text for each name, as tuples of parts would take a hundred times the memory of a hostile name: of each part the
+    number of digits, the part, and an end that sorts before every character, for which the first two make room.
 
     Examples
     --------
     >>> sorted(["layers.10", "layers.9"], key=natural)
     ['layers.9', 'layers.10']
     """
-    return [(len(part.lstrip("0")) if part.isdigit() else 0, part) for part in re.split(r"(\d+)", name)]
+    parts = re.split(r"(\d+)", name.replace("\1", "\1\1").replace("\0", "\1\0"))
+    return "".join(f"{chr(len(part.lstrip('0')) if part.isdigit() else 0)}{part}\0" for part in parts)
 
 
 def check_tensors(path: Path, tensors: tuple[StoredTensor, ...], size: int) -> None:
@@ -146,6 +152,11 @@ def check_tensors(path: Path, tensors: tuple[StoredTensor, ...], size: int) -> N
     names: set[str] = set()
     distinct: dict[object, int] = {}
     for tensor in tensors:
+        if len(tensor.name) > LONGEST_NAME:
+            length = len(tensor.name)
+            refuse(
+                path, f"tensor names must have at most {LONGEST_NAME} characters, got {length}: {shown(tensor.name)}"
+            )
         if tensor.name in names:
             refuse(path, f"tensor names must be unique, got {shown(tensor.name)} twice")
         names.add(tensor.name)

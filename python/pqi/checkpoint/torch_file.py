@@ -6,19 +6,32 @@ hold plain values. Storages are mapped where they lie.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pqi.checkpoint.archive import Archive, Member, open_archive
 from pqi.checkpoint.element import TYPES, ElementType
-from pqi.checkpoint.pickled import MOST_OPERATIONS, Call, Pairs, Persistent, Symbol, read_pickle
+from pqi.checkpoint.pickled import Call, Pairs, Persistent, Symbol, read_pickle
 from pqi.checkpoint.raw_tensor import extent
-from pqi.checkpoint.stored import MOST_TENSORS, Checkpoint, Origin, StoredTensor, check_tensors, refuse, shown
+from pqi.checkpoint.stored import (
+    LONGEST_NAME,
+    MOST_TENSORS,
+    Checkpoint,
+    Origin,
+    StoredTensor,
+    check_tensors,
+    refuse,
+    shown,
+)
 
 LARGEST_PICKLE = 64 << 20
 DEEPEST = 64
+MOST_REPEATED = 50_000
+"""Items of containers that are met again, as shared state dicts are; a short pickle can repeat them endlessly."""
+MOST_NAMED = 64 << 20
+"""Characters of all names: tensors share the long key of a container, which each of their names repeats."""
 
 STORAGES = {
     "DoubleStorage": "float64",
@@ -125,28 +138,63 @@ def _check_symbol(symbol: Symbol) -> None:
         raise ValueError(f"the pickle refers to {shown(symbol)}, which no state dict needs; nothing was run")
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A key on the way to a tensor. Names are joined for tensors alone: a long key may have millions below it."""
+
+    above: _Place | None
+    key: Any
+    depth: int
+
+
 def _walk(path: Path, content: Any) -> Iterator[tuple[str, Found]]:
     """Yield the tensors in nested containers, in order, with their names."""
-    left: list[tuple[str, Any, int]] = [("", content, 0)]
-    for _ in range(MOST_OPERATIONS):
-        if not left:
-            return
-        name, value, depth = left.pop()
-        if depth > DEEPEST:
+    left: list[tuple[_Place | None, Any]] = [(None, content)]
+    met, repeated, named = set[int](), 0, 0
+    while left:
+        place, value = left.pop()
+        if place is not None and place.depth > DEEPEST:
             refuse(path, f"containers must nest at most {DEEPEST} deep")
         if isinstance(value, Call):
             found = _rebuilt(value)
             if found is not None:
+                name = _name(path, place)
+                named += len(name)
+                if named > MOST_NAMED:
+                    refuse(path, f"tensor names must have at most {MOST_NAMED} characters together")
                 yield name, found
-        elif isinstance(value, (Pairs, list, tuple)):
-            items = value.items if isinstance(value, Pairs) else list(enumerate(value))
-            left.extend((_joined(name, key), inner, depth + 1) for key, inner in reversed(items))
-    refuse(path, "containers must not repeat endlessly")
+            continue
+        items = _items(value)
+        repeated += len(items) if id(value) in met else 0
+        if repeated > MOST_REPEATED:
+            refuse(path, "containers must not repeat endlessly")
+        met.add(id(value))
+        depth = 1 if place is None else place.depth + 1
+        pairs = items if isinstance(value, Pairs) else list(enumerate(items))
+        left.extend((_Place(place, key, depth), inner) for key, inner in reversed(pairs) if _holds(inner))
 
 
-def _joined(name: str, key: Any) -> str:
-    own = str(key) if isinstance(key, (str, int)) else type(key).__name__
-    return f"{name}.{own}" if name else own
+def _holds(value: Any) -> bool:
+    """Whether a tensor may be found in it."""
+    return isinstance(value, Call) or bool(_items(value))
+
+
+def _items(value: Any) -> Sequence[Any]:
+    """Return a container's items, of a dictionary with their keys; none for any other value."""
+    if isinstance(value, Pairs):
+        return value.items
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _name(path: Path, place: _Place | None) -> str:
+    keys: list[str] = []
+    while place is not None:
+        keys.append(str(place.key) if isinstance(place.key, (str, int)) else type(place.key).__name__)
+        place = place.above
+    name = ".".join(reversed(keys))
+    if len(name) > LONGEST_NAME:
+        refuse(path, f"tensor names must have at most {LONGEST_NAME} characters, got {len(name)}: {shown(name)}")
+    return name
 
 
 def _rebuilt(call: Call, depth: int = 0) -> Found | None:
