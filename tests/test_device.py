@@ -130,6 +130,28 @@ def test_pruning_stays_on_the_device(scope: str, cuda: Cuda, monkeypatch: pytest
         assert torch.equal(found[name], mask)
 
 
+def test_statistics_of_a_batch_are_fetched_at_once(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pqi.prune.measure import measure
+    from pqi.prune.scope import Batch
+
+    weights, live = torch.from_numpy(X), torch.from_numpy(LIVE)
+    fetched: list[Any] = []
+    real = torch.Tensor.tolist
+
+    def tolist(tensor: Any) -> Any:
+        fetched.append(tensor)
+        return real(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "tolist", tolist)
+    found = measure(Batch(tuple("abcde"), ("w",), 300, axis=(1,)), {"w": weights}, {"w": live})
+    assert len(fetched) == 1
+    expected = pqi.summary(X, axis=1, where=LIVE)
+    for name, field in (("live", "live"), ("zeros", "zeros"), ("index", "index"), ("gini", "gini"), ("bound", "bound")):
+        values = [getattr(group, name) for group in found]
+        assert values == getattr(expected, field).tolist()
+        assert all(type(value) is (int if name in ("live", "zeros") else float) for value in values)
+
+
 @pytest.mark.parametrize("rest", ARGUMENTS.values(), ids=ARGUMENTS)
 @pytest.mark.parametrize("name", CALLS)
 def test_arrays_of_another_library(name: str, rest: dict[str, Any], cupy: Cuda) -> None:
@@ -166,12 +188,19 @@ def test_unknown_libraries_are_told_the_way() -> None:
 def test_without_the_module_or_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     _device.load.cache_clear()
     monkeypatch.setitem(sys.modules, "pqi._cuda", None)
-    assert pqi.info()["cuda"] == {"compiled": False, "devices": [], "architectures": []}
+    absent = {"compiled": False, "devices": [], "architectures": [], "workspace_bytes": 0}
+    assert pqi.info()["cuda"] == absent
     with pytest.raises(RuntimeError, match=r"built without: .*PQI_CUDA=ON, or pass x.cpu\(\)"):
         _device.load()
-    idle = SimpleNamespace(device_count=lambda: 0, device_names=list, architectures=lambda: ["sm_90"])
+    idle = SimpleNamespace(
+        device_count=lambda: 0,
+        device_names=list,
+        architectures=lambda: ["sm_90"],
+        workspace_bytes=lambda: 0,
+        why_no_device=lambda: "no driver",
+    )
     monkeypatch.setitem(sys.modules, "pqi._cuda", idle)
-    assert pqi.info()["cuda"] == {"compiled": True, "devices": [], "architectures": ["sm_90"]}
-    with pytest.raises(RuntimeError, match="need a CUDA driver and a device"):
+    assert pqi.info()["cuda"] == absent | {"compiled": True, "architectures": ["sm_90"]}
+    with pytest.raises(RuntimeError, match="need a CUDA driver and a device .*, got no driver"):
         _device.load()
     _device.load.cache_clear()

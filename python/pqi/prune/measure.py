@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+import torch
 from torch import Tensor
 
 import pqi
@@ -46,13 +46,13 @@ def measure(
         If a live weight is NaN or infinite; the message names the tensor.
     """
     found = pqi.summary(batch.operand(weights), p, q, eta=eta, axis=batch.axis, where=batch.where(masks))
-    columns = [_listed(column) for column in (found.live, found.zeros, found.index, found.gini, found.bound)]
-    if any(map(math.isnan, columns[2])):
+    live, zeros, *numbers = _fetched(found.live, found.zeros, found.index, found.gini, found.bound)
+    if any(map(math.isnan, numbers[0])):
         for name in batch.members:
             require_finite(name, weights[name].detach(), masks[name])
     return [
-        GroupStats(name=name, total=batch.size, live=d, zeros=z, index=i, gini=g, bound=r)
-        for name, d, z, i, g, r in zip(batch.names, *columns, strict=True)
+        GroupStats(name=name, total=batch.size, live=int(d), zeros=int(z), index=i, gini=g, bound=r)
+        for name, d, z, i, g, r in zip(batch.names, live, zeros, *numbers, strict=True)
     ]
 
 
@@ -89,5 +89,7 @@ def require_finite(name: str, values: Tensor, live: Tensor) -> None:
         raise ValueError(f"weight {name!r} must be finite, got {wrong} NaN or infinite live values")
 
 
-def _listed(result: Tensor) -> list[Any]:
-    return result.reshape(-1).tolist()
+def _fetched(*columns: Tensor) -> list[list[float]]:
+    """Results as lists, from one wait for a device; float64 holds every count of entries below 2^53."""
+    listed: list[list[float]] = torch.stack([column.reshape(-1).double() for column in columns]).tolist()
+    return listed
