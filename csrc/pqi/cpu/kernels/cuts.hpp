@@ -1,6 +1,6 @@
-// Top-k of many rows at once, a lane each: keys become columns of a tile, counting those above a guess of its own for
-// every lane costs two operations a row of it, and a few guesses find where each column is to be cut. Included by
-// kernels.cpp alone.
+// Top-k of many rows at once, a lane each. Short rows are sorted in the columns of a tile. Of longer ones the keys
+// above a guess of its own for every lane are counted at two operations a row of the tile, and a few guesses find where
+// each column is to be cut. Included by kernels.cpp alone.
 #pragma once
 
 #include <type_traits>
