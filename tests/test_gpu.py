@@ -1,11 +1,14 @@
 """The CUDA module on a GPU, against the core: the same bits. Skipped where torch or the module finds no device.
 
-`bench/gpu.sh` runs it; the tests named small also under compute-sanitizer. What they compare is compared without a GPU
-in test_cuda.py and its neighbours.
+`bench/gpu.sh` runs it, with PQI_REQUIRE_GPU=1: then nothing is skipped for want of a device, but all of it fails. The
+tests named small run also under compute-sanitizer. What they compare is compared without a GPU in test_cuda.py and its
+neighbours.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,11 +20,23 @@ from cases import BFLOAT16, DISTRIBUTIONS, DTYPES, Array, bits, draw, sample, to
 from pqi import _core
 from test_segments import LARGE, MEASURES, MIXED, ragged
 
-torch = pytest.importorskip("torch")
-_cuda = pytest.importorskip("pqi._cuda", reason="pqi was built without a CUDA compiler", exc_type=ImportError)
-pytestmark = pytest.mark.skipif(
-    _cuda.device_count() == 0 or not torch.cuda.is_available(), reason="there is no CUDA device"
-)
+IS_REQUIRED = os.environ.get("PQI_REQUIRE_GPU") == "1"
+
+
+def needed(name: str) -> Any:
+    """Return a module; a missing one skips the file, or is an error where a GPU is required."""
+    return importlib.import_module(name) if IS_REQUIRED else pytest.importorskip(name, exc_type=ImportError)
+
+
+torch = needed("torch")
+_cuda = needed("pqi._cuda")
+IS_REACHED = _cuda.device_count() > 0 and torch.cuda.is_available()
+pytestmark = pytest.mark.skipif(not IS_REACHED, reason="there is no CUDA device")
+if IS_REQUIRED and not IS_REACHED:
+    raise RuntimeError(
+        f"PQI_REQUIRE_GPU=1 demands a device that pqi and torch reach, got {_cuda.device_count()} of pqi's and "
+        f"torch.cuda.is_available() = {torch.cuda.is_available()} with torch {torch.__version__}"
+    )
 
 UNSIGNED = {np.dtype("u2"), np.dtype("u4"), np.dtype("u8")}  # torch has few operations for them
 TYPES = [dtype for dtype in DTYPES if dtype not in UNSIGNED]
@@ -91,6 +106,16 @@ def test_small(dtype: np.dtype[Any]) -> None:
     n, offsets = ragged(MIXED)
     check(OnDevice([sample(dtype, n)], axes=offsets), 10)
     check_sketch(sample(dtype, 5000))
+
+
+@pytest.mark.parametrize("n", [(1 << 18) + 1, (1 << 20) + 1])
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_small_merges(dtype: np.dtype[Any], n: int) -> None:
+    """The least sizes that take several blocks a group, and for narrow types histograms."""
+    x = sample(dtype, n)
+    check(OnDevice([x]), n // 3)
+    check(OnDevice([x], [x != 0]), n // 3)
+    check_sketch(x)
 
 
 def check_sketch(x: Array, *tolerances: float) -> None:
