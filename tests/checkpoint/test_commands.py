@@ -19,6 +19,7 @@ from rich.console import Console
 
 import pqi
 from checkpoint.files import GOOD, WEIGHTS, entry, put, safetensors
+from checkpoint.test_scanning import weights
 from pqi import cli
 from pqi.checkpoint import commands
 from pqi.checkpoint.page import render
@@ -62,7 +63,7 @@ def test_a_bad_file_does_not_keep_the_others_from_being_scanned(run: Run, folder
     assert [report["path"] for report in found["reports"]] == [str(folder / "good.pt")]
     assert [line.partition(": error: ")[0] for line in err.splitlines()] == ["pqindex scan"] * 2
     assert len(found["errors"]) == 2
-    assert "1 bytes fewer" in found["errors"][0]
+    assert "1 byte fewer" in found["errors"][0]
     assert "No such file" in found["errors"][1]
 
 
@@ -162,6 +163,47 @@ def test_the_table_is_sorted_and_cut(tmp_path: Path) -> None:
     rows = [line for line in shown(tmp_path, 120, sort="name") if "layers" in line]
     assert [row.split()[0].split(".")[1] for row in rows] == ["0", "1", "2", "10"]
     assert "2 more tensors not shown" in shown(tmp_path, 120, top=2)
+
+
+def test_the_most_compressible_weights_come_first(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    arrays = {f"w{i}": (generator.normal(size=(4, 40)) ** (2 * i + 1)).astype(np.float32) for i in range(3)}
+    path = put(
+        tmp_path, "m.safetensors", weights(bias=np.eye(40, dtype=np.float32)[0], empty=arrays["w0"][:0], **arrays)
+    )
+
+    def order(**options: Any) -> str:
+        console = Console(file=io.StringIO(), width=120)
+        print_report(pqi.scan(path), console, **options)
+        file: Any = console.file
+        lines = [line.split() for line in file.getvalue().splitlines()]
+        return " ".join(line[0] for line in lines if line and line[0] in {*arrays, "bias", "empty"})
+
+    assert order(sort="keep") == "w2 w1 w0 bias empty"
+    assert order(sort="keep", reverse=True) == "w0 w1 w2 bias empty"
+    assert order(sort="max", reverse=True).split()[-1] == "empty"
+    assert order(sort="name", reverse=True) == "w2 w1 w0 empty bias"
+    assert order(reverse=True).split() == order().split()[::-1]
+
+
+def test_the_options_reach_the_table_and_a_selection_of_nothing_is_an_error(run: Run, folder: Path) -> None:
+    path = folder / "good.safetensors"
+    names = [line.split()[0] for line in run("scan", path, "--reverse")[1].splitlines() if "fc." in line]
+    assert names == ["fc.weight", "fc.bias"]
+    for options in (["--include", "gone*"], ["--exclude", "*"]):
+        status, _, err = run("scan", path, *options)
+        assert (status, err.count("\n")) == (2, 1)
+        assert f"got none by {options[0][2:]} {options[1]}" in err
+        assert run("mask", path, "-o", folder / "out", *options)[0] == 2
+
+
+def test_help_says_what_is_prunable(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("scan", "mask"):
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        text = " ".join(capsys.readouterr().out.split())
+        assert "two or more dimensions whose type is floating or an integer of one byte" in text
+        assert "--include" in text
 
 
 class Page(HTMLParser):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
@@ -11,9 +12,14 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from rich.console import Console
 
 import pqi
 from checkpoint.files import GOOD, put, safetensors
+from pqi.checkpoint.columns import total_name
+from pqi.checkpoint.page import render
+from pqi.checkpoint.report import write_csv
+from pqi.checkpoint.table import print_report
 
 RNG = np.random.default_rng(0)
 PAIRS = [(0.5, 1.0), (1.0, 2.0), (0.3, 1.5)]
@@ -21,7 +27,15 @@ PAIRS = [(0.5, 1.0), (1.0, 2.0), (0.3, 1.5)]
 
 def weights(**arrays: Any) -> bytes:
     """Return a safetensors file of arrays; bfloat16 if they are."""
-    names = {"float32": "F32", "bfloat16": "BF16", "float64": "F64", "int64": "I64", "bool": "BOOL"}
+    names = {
+        "int8": "I8",
+        "uint8": "U8",
+        "float32": "F32",
+        "bfloat16": "BF16",
+        "float64": "F64",
+        "int64": "I64",
+        "bool": "BOOL",
+    }
     header, data = {}, b""
     for name, values in arrays.items():
         begin, data = len(data), data + values.tobytes()
@@ -66,6 +80,67 @@ def test_what_is_prunable(tmp_path: Path) -> None:
     assert len(report.tensors) == 6
 
 
+def test_integers_beside_floats_are_counted_if_they_are_asked_for(tmp_path: Path) -> None:
+    w, small = RNG.normal(size=(20, 30)).astype(np.float32), RNG.normal(size=(3, 5)).astype(ml_dtypes.bfloat16)
+    quantised = RNG.integers(-128, 128, (40, 50), np.int8)
+    path = put(tmp_path, "m.safetensors", weights(w=w, small=small, q=quantised))
+    floats = put(tmp_path, "floats.safetensors", weights(w=w, small=small))
+    report, asked, alone = pqi.scan(path), pqi.scan(path, include=["*"]), pqi.scan(path, exclude=["w", "small"])
+    assert report.total.measures == pqi.scan(floats).total.measures
+    assert (report.total.tensors, report.total.d, report.total.left_out) == (2, 615, 1)
+    assert (asked.total.d, asked.total.left_out) == (2615, 0)
+    assert asked.total.measures is not None
+    assert asked.total.measures.pairs[0].index == pqi.index(pqi.pooled([quantised, small, w]))
+    assert (alone.total.d, alone.total.left_out) == (2000, 0)
+    rows = [{tensor.name: tensor for tensor in found.tensors}["q"] for found in (report, asked, alone)]
+    assert [row.note for row in rows] == [
+        "integers beside floats are not in the total; --include counts them in",
+        "",
+        "",
+    ]
+    assert rows[0].measures == rows[1].measures == rows[2].measures
+    assert {row.prunable for row in rows} == {True}
+    assert total_name(report) == "all 2 prunable floating tensors"
+    assert "1 integer tensor beside floats" in render([report])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (1024, 1100)])
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
+def test_what_keeps_an_index_from_being_is_named(dtype: Any, shape: tuple[int, int], tmp_path: Path) -> None:
+    ones = np.ones(shape, dtype)
+    bad = {"nan": ones.copy(), "inf": ones.copy(), "zero": 0 * ones}
+    bad["nan"][1, 1], bad["inf"][1, 1] = np.nan, -np.inf
+    path = put(tmp_path, "m.safetensors", weights(fine=ones, also=bad["nan"], **bad))
+    report = pqi.scan(path)
+    assert {tensor.name: tensor.note for tensor in report.tensors} == {
+        "also": "holds NaN",
+        "fine": "",
+        "inf": "holds infinity",
+        "nan": "holds NaN",
+        "zero": "all zero",
+    }
+    assert report.total.note == "holds NaN: also, nan"
+    assert pqi.scan(path, include=["fine", "inf", "zero"]).total.note == "holds infinity: inf"
+    assert pqi.scan(path, include=["fine", "zero"]).total.note == ""
+    assert pqi.scan(path, include=["zero"]).total.note == "all zero: zero"
+    plain = report.to_dict()
+    assert [tensor["values"] for tensor in plain["tensors"]] == [
+        "holds NaN",
+        "finite",
+        "holds infinity",
+        "holds NaN",
+        "all zero",
+    ]
+    assert (plain["total"]["values"], plain["total"]["note"]) == ("holds NaN", report.total.note)
+    file = io.StringIO()
+    write_csv([report], file)
+    assert "5 tensors as one vector; holds NaN: also, nan" in file.getvalue()
+    console = Console(file=file, width=120)
+    print_report(report, console)
+    assert "all 5 prunable tensors: holds NaN: also, nan" in file.getvalue()
+    assert "holds NaN: also, nan" in render([report])
+
+
 def test_spread_over_units(tmp_path: Path) -> None:
     w = RNG.normal(size=(9, 4, 3)).astype(np.float32)
     w[3] = 0
@@ -82,7 +157,9 @@ def test_selection_by_patterns(tmp_path: Path) -> None:
     path = put(tmp_path, "m.safetensors", weights(**{"a.w": one, "a.v": one, "b.w": one}))
     names = [tensor.name for tensor in pqi.scan(path, include=["a.*", "b.*"], exclude=["*.v"]).tensors]
     assert names == ["a.w", "b.w"]
-    assert pqi.scan(path, include=["none"]).total.measures is None
+    for patterns in ({"include": ["none"]}, {"exclude": ["*"]}):
+        with pytest.raises(ValueError, match="must hold at least one tensor that was selected"):
+            pqi.scan(path, **patterns)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
@@ -183,7 +260,8 @@ def test_wrong_options(options: Any, reason: str, tmp_path: Path) -> None:
 
 def test_progress_adds_up(tmp_path: Path) -> None:
     from pqi.checkpoint.reading import open_checkpoint
-    from pqi.checkpoint.scanning import Selection, work
+    from pqi.checkpoint.scanning import work
+    from pqi.checkpoint.selection import Selection
 
     for name, content in GOOD.items():
         path = put(tmp_path, name, content)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pqi.checkpoint.measure import Measures, Pair, Spread
 from pqi.checkpoint.report import Report, TensorReport, Total
-from pqi.checkpoint.stored import natural, shown
+from pqi.checkpoint.stored import natural, plural, shown
 
 ABSENT = "–"
 HALF = "½"
@@ -31,6 +31,10 @@ class Column:
     importance: int
     """A narrow terminal shows the columns of greatest importance."""
     numeric: bool = True
+    ascending: bool = False
+    """Whether the smallest come first when rows are sorted by it."""
+    prunable_first: bool = False
+    """Whether what cannot be pruned comes after what can, when rows are sorted by it."""
 
     def cell(self, row: Row) -> str:
         """Return the text of a row's cell."""
@@ -41,9 +45,9 @@ class Column:
 def columns(pairs: Sequence[Pair]) -> list[Column]:
     """Return all columns for these exponents, in their order."""
     found = [
-        Column("name", "tensor", "Name in the file", _name, shown, 100, numeric=False),
-        Column("dtype", "dtype", "Element type", _dtype, str, 40, numeric=False),
-        Column("shape", "shape", "Dimensions", _shape, _times, 60, numeric=False),
+        Column("name", "tensor", "Name in the file", _name, shown, 100, numeric=False, ascending=True),
+        Column("dtype", "dtype", "Element type", _dtype, str, 40, numeric=False, ascending=True),
+        Column("shape", "shape", "Dimensions", _shape, _times, 60, numeric=False, ascending=True),
         Column("d", "d", "Number of entries", lambda row: row.d, lambda d: f"{d:,}", 50),
         Column("zeros", "zeros", "Entries that are zero already", _zero_share, _percent, 70),
     ]
@@ -66,6 +70,8 @@ def columns(pairs: Sequence[Pair]) -> list[Column]:
                 _of_pair(place, "keep"),
                 _percent,
                 95 - place,
+                ascending=True,
+                prunable_first=True,
             ),
         ]
     return [
@@ -107,18 +113,20 @@ def label(pair: Pair) -> str:
 
 def total_name(report: Report) -> str:
     """Return what the last row is called."""
-    count = report.total.tensors
-    return f"all {count} prunable tensors" if count != 1 else "the prunable tensor"
+    kind, count = "prunable floating" if report.total.left_out else "prunable", report.total.tensors
+    return f"all {plural(count, f'{kind} tensor')}" if count != 1 else f"the {kind} tensor"
 
 
-def sorted_rows(report: Report, by: Column | None, top: int | None) -> list[TensorReport]:
-    """Return the rows to show: in the file's order, or the largest of a column first; rows without a value last."""
+def sorted_rows(report: Report, by: Column | None, top: int | None, *, reverse: bool = False) -> list[TensorReport]:
+    """Return the rows to show: in the file's order, or in that of a column's values; rows without a value last."""
     rows = list(report.tensors)
-    if by is not None:
-        valued = [row for row in rows if not is_absent(by.value(row))]
-        rest = [row for row in rows if is_absent(by.value(row))]
-        rows = sorted(valued, key=lambda row: _order(by.value(row)), reverse=by.numeric) + rest
-    return rows[:top]
+    if by is None:
+        return rows[::-1][:top] if reverse else rows[:top]
+    valued = [row for row in rows if not is_absent(by.value(row))]
+    valued.sort(key=lambda row: _order(by.value(row)), reverse=by.ascending == reverse)
+    if by.prunable_first:
+        valued.sort(key=lambda row: not row.prunable)
+    return (valued + [row for row in rows if is_absent(by.value(row))])[:top]
 
 
 def is_absent(value: Any) -> bool:

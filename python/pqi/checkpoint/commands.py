@@ -22,7 +22,7 @@ from pqi.checkpoint.stored import shown
 if TYPE_CHECKING:
     from pqi.checkpoint.report import Report
     from pqi.checkpoint.report_files import Targets
-    from pqi.checkpoint.scanning import Selection
+    from pqi.checkpoint.selection import Selection
     from pqi.checkpoint.stored import Checkpoint
 
 Item = TypeVar("Item")
@@ -34,7 +34,14 @@ examples:
   pqindex scan model-folder --exclude '*embed*' --html report.html
   pqindex scan a.pt b.npz --pq 0.5,1 --pq 1,2 --json -
 
-Sort by name, d, zeros, index, keep, gini, units, max or mean; largest first.
+Columns: name, dtype, shape, d, zeros, index, keep, gini, units, max, mean; a narrow terminal shows the most important.
+The bound of Theorem 2 is keep times d; --json and --csv hold it as well.
+
+"""
+PRUNABLE = """\
+Prunable are tensors of two or more dimensions whose type is floating or an integer of one byte; of tied weights the
+first, and no optimizer state. All of them as one vector are what scan calls the total and mask the global scope.
+Integers have scales of their own, so that beside floats they are left out of it; --include counts in what it names.
 """
 
 
@@ -48,7 +55,7 @@ def add_commands(commands: Any) -> None:
         help="how compressible is a checkpoint file? no model, no data",
         description="Measure every tensor of checkpoint files, and all weight matrices as one vector: zeros, PQ Index, "
         "Gini index, and the share of the weights that Theorem 2 says to keep.",
-        epilog=SCAN_EPILOG,
+        epilog=SCAN_EPILOG + PRUNABLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     scanning.set_defaults(run=run_scan)
@@ -62,7 +69,13 @@ def add_commands(commands: Any) -> None:
     _add_what(scanning)
     scanning.add_argument("--no-units", action="store_true", help="leave out the spread over output units")
     output = scanning.add_argument_group("output")
-    output.add_argument("--sort", metavar="COLUMN", help="largest first (default the file's order)")
+    output.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        help="largest first, names from the front; by keep the prunable tensors first, of them the most compressible "
+        "(default the file's order)",
+    )
+    output.add_argument("--reverse", action="store_true", help="the other way round")
     output.add_argument("--top", type=positive, metavar="N", help="show N rows in the terminal (default all)")
     output.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON; - for standard output")
     output.add_argument("--csv", type=Path, metavar="FILE", help="write a row for each tensor; - for standard output")
@@ -159,7 +172,7 @@ def add_selection(group: Any) -> None:
 
 def selection_of(options: argparse.Namespace) -> Selection:
     """Return which tensors the options name."""
-    from pqi.checkpoint.scanning import Selection
+    from pqi.checkpoint.selection import Selection
 
     return Selection(tuple(options.include), tuple(options.exclude))
 
@@ -246,7 +259,7 @@ def _write(
     )
     if STDOUT not in targets.values():
         for report in reports:
-            print_report(report, terminal(), sort=options.sort, top=options.top)
+            print_report(report, terminal(), sort=options.sort, top=options.top, reverse=options.reverse)
         sys.stdout.flush()
     return unwritten
 

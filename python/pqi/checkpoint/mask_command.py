@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pqi
-from pqi.checkpoint.commands import add_selection, complain, explain, positive, progress, selection_of
+from pqi.checkpoint.commands import PRUNABLE, add_selection, complain, explain, positive, progress, selection_of
 from pqi.checkpoint.stored import shown
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ examples:
   pqindex mask model-folder --method fraction --share 0.5 --scope layer -o pruned-folder
 
 No training follows, so accuracy is not looked after: this is what the weights alone say.
+
 """
 
 SAP_OPTIONS = (
@@ -40,7 +41,7 @@ def add_mask(commands: Any) -> None:
         help="prune a checkpoint file: no model, no data",
         description="Write a copy of a checkpoint in which the smallest weights are zero: exactly as many as the "
         "method says. Names, types, metadata and file layout stay.",
-        epilog=EPILOG,
+        epilog=EPILOG + PRUNABLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     masking.set_defaults(run=run_mask)

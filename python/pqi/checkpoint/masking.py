@@ -20,7 +20,7 @@ from pqi.checkpoint.mapping import map_file
 from pqi.checkpoint.output import Output
 from pqi.checkpoint.page_cache import absorbed
 from pqi.checkpoint.quotas import SCOPES
-from pqi.checkpoint.scanning import Selection
+from pqi.checkpoint.selection import Selection
 from pqi.checkpoint.stored import Checkpoint, StoredTensor, refuse
 
 if TYPE_CHECKING:

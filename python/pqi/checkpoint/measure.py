@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,15 @@ class Measures:
     def exact(self) -> bool:
         """Whether the Gini index is exact; so is an undefined one."""
         return not self.gini_low < self.gini_high
+
+    @property
+    def unusual(self) -> str:
+        """What keeps the vector from having an index; empty if nothing does."""
+        if math.isnan(self.max):
+            return "holds NaN"
+        if math.isinf(self.max):
+            return "holds infinity"
+        return "all zero" if self.max == 0 else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from typing import Any
 import jinja2
 
 from pqi.checkpoint.columns import Column, columns, is_absent, label, total_name
-from pqi.checkpoint.report import Report, TensorReport
+from pqi.checkpoint.report import Report, TensorReport, Total
+from pqi.checkpoint.stored import plural
 
 
 def render(reports: Sequence[Report], errors: Sequence[str] = ()) -> str:
@@ -37,6 +38,8 @@ def _report(report: Report) -> dict[str, Any]:
         "rows": [_row(tensor, every) for tensor in report.tensors],
         "total": [total_name(report), *(column.cell(total) for column in every[1:])],
         "facts": _facts(report, every),
+        "notes": _notes(total),
+        "tensors": plural(len(report.tensors), "tensor"),
     }
 
 
@@ -46,6 +49,11 @@ def _facts(report: Report, every: Sequence[Column]) -> list[tuple[str, str]]:
     wanted = ("zeros", "index", "keep", "gini")
     measures = [(column.heading, column.cell(total)) for column in every if column.key.partition("(")[0] in wanted]
     return [("prunable entries", f"{total.d:,}"), ("bytes", f"{sum(t.nbytes for t in report.tensors):,}"), *measures]
+
+
+def _notes(total: Total) -> list[str]:
+    left = f"{plural(total.left_out, 'integer tensor')} beside floats: not in the total; --include counts them in"
+    return [note for note in (total.note, left if total.left_out else "") if note]
 
 
 def _row(tensor: TensorReport, every: Sequence[Column]) -> dict[str, Any]:

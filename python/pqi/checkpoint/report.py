@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 import pqi
 from pqi.checkpoint.measure import Measures, Pair, PairResult, Spread
+from pqi.checkpoint.stored import plural
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class TensorReport:
     d: int
     nbytes: int
     prunable: bool
-    """Counted in the total: two or more dimensions, a floating type or bytes, and not seen before."""
+    """Taken for a weight matrix: two or more dimensions, a floating type or bytes, and not seen before."""
     measures: Measures | None
     """None for empty tensors and for types that have no measures."""
     spread: Spread | None
@@ -33,13 +34,17 @@ class TensorReport:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """All prunable tensors as one vector."""
+    """All prunable tensors as one vector; beside floating ones, integer ones only if they were asked for."""
 
     tensors: int
     d: int
     nbytes: int
     measures: Measures | None
     """None where nothing is prunable."""
+    left_out: int = 0
+    """Prunable integer tensors that are not a part."""
+    note: str = ""
+    """Which tensors keep the vector from having an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,9 @@ class Report:
                 "tensors": self.total.tensors,
                 "d": self.total.d,
                 "bytes": self.total.nbytes,
+                "left_out": self.total.left_out,
                 **_measures(self.total.measures, self.pairs),
+                "note": self.total.note,
             },
             "tensors": [_tensor(tensor, self.pairs) for tensor in self.tensors],
         }
@@ -90,8 +97,10 @@ def write_csv(reports: Sequence[Report], file: TextIO) -> None:
 
 def _rows(report: Report) -> Iterator[dict[str, Any]]:
     plain = report.to_dict()
-    total = {"name": "*", "dtype": "", "shape": None, "prunable": True, **plain["total"], "spread": None, "note": ""}
-    total["note"] = f"{total.pop('tensors')} tensors as one vector"
+    total = {"name": "*", "dtype": "", "shape": None, "prunable": True, **plain["total"], "spread": None}
+    notes = (f"{plural(total.pop('tensors'), 'tensor')} as one vector", total["note"])
+    total["note"] = "; ".join(filter(None, notes))
+    del total["left_out"]
     for values in (*plain["tensors"], total):
         pairs, units = values.pop("pairs"), values.pop("spread") or {}
         row = {"path": plain["path"], **values}
@@ -121,8 +130,9 @@ def _tensor(tensor: TensorReport, pairs: Sequence[Pair]) -> dict[str, Any]:
 def _measures(found: Measures | None, pairs: Sequence[Pair]) -> dict[str, Any]:
     if found is None:
         empty = [{"p": p, "q": q, "index": None, "bound": None, "keep": None} for p, q in pairs]
-        return {**dict.fromkeys(("zeros", "max", "mean", "gini", "gini_low", "gini_high")), "pairs": empty}
+        return {**dict.fromkeys(("values", "zeros", "max", "mean", "gini", "gini_low", "gini_high")), "pairs": empty}
     return {
+        "values": found.unusual or "finite",
         "zeros": found.zeros,
         "max": _finite(found.max),
         "mean": _finite(found.mean),
@@ -139,5 +149,5 @@ def _pair(pair: PairResult) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | None:
-    """JSON has no NaN and no infinity: both are null."""
+    """JSON has no NaN and no infinity: both are null, and `values` tells which it was."""
     return value if math.isfinite(value) else None

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from pqi.checkpoint import strict_json
 from pqi.checkpoint.element import TYPES, ElementType
 from pqi.checkpoint.mapping import map_file
-from pqi.checkpoint.stored import Checkpoint, Origin, StoredTensor, check_tensors, natural, refuse, shown
+from pqi.checkpoint.stored import Checkpoint, Origin, StoredTensor, check_tensors, natural, plural, refuse, shown
 
 LONGEST_HEADER = 100_000_000
 """The format's own limit, in bytes."""
@@ -134,8 +134,5 @@ def _check_cover(path: Path, tensors: list[StoredTensor], begin: int, end: int) 
             refuse(path, f"tensor {shown(tensor.name)} {kind} {shown(before)}: its data_offsets are wrong")
         reached, before = reached + tensor.nbytes, tensor.name
     if reached != end:
-        difference = abs(end - reached)
-        refuse(
-            path,
-            f"the file must end with its last tensor, got {difference} bytes {'more' if reached < end else 'fewer'}",
-        )
+        difference = plural(abs(end - reached), "byte")
+        refuse(path, f"the file must end with its last tensor, got {difference} {'more' if reached < end else 'fewer'}")

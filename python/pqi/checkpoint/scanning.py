@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from os import PathLike
 from pathlib import Path
 
@@ -23,21 +21,14 @@ from pqi.checkpoint.measure import (
 )
 from pqi.checkpoint.reading import open_checkpoint
 from pqi.checkpoint.report import Report, TensorReport, Total
-from pqi.checkpoint.stored import Checkpoint, StoredTensor
+from pqi.checkpoint.selection import Selection
+from pqi.checkpoint.stored import Checkpoint, StoredTensor, shown
 
 Advance = Callable[[int], None]
 
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which tensors of a checkpoint to look at, by shell patterns on their names."""
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    def __contains__(self, name: str) -> bool:
-        wanted = not self.include or any(fnmatchcase(name, pattern) for pattern in self.include)
-        return wanted and not any(fnmatchcase(name, pattern) for pattern in self.exclude)
+BESIDE_FLOATS = "integers beside floats are not in the total; --include counts them in"
+MOST_NAMED = 3
+"""Tensors that a note names."""
 
 
 def scan(
@@ -81,15 +72,16 @@ def scan(
     -------
     Report
         Every selected tensor with its measures, and all prunable ones as one vector: those with two or more
-        dimensions of a floating or one-byte integer type; tied weights once, optimizer state never.
+        dimensions of a floating or one-byte integer type; tied weights once, optimizer state never. Integers beside
+        floats are left out of the vector unless `include` selects tensors.
 
     Raises
     ------
     OSError
         If a file cannot be opened.
     ValueError
-        If the exponents fail 0 < p < q, `tol` or `workspace` is negative, or the file is damaged, hostile, or of no
-        known format.
+        If the exponents fail 0 < p < q, `tol` or `workspace` is negative, the patterns select nothing, or the file is
+        damaged, hostile, or of no known format.
 
     Notes
     -----
@@ -115,24 +107,24 @@ def scan(
 def scan_checkpoint(checkpoint: Checkpoint, settings: Settings, selection: Selection, on_advance: Advance) -> Report:
     """Measure the selected tensors of a checkpoint."""
     reports: list[TensorReport] = []
-    prunable = Vector(settings)
+    vector = Vector(settings)
     seen: dict[object, TensorReport] = {}
-    for tensor in checkpoint.tensors:
-        if tensor.name not in selection:
-            continue
+    selected = selection.of(checkpoint)
+    together = {tensor.name for tensor in selection.together(selected)}
+    for tensor in selected:
         twin = seen.get(tensor.identity) if tensor.identity is not None else None
-        report = _again(tensor, twin) if twin is not None else _first(tensor, settings, prunable)
-        if twin is None:
-            on_advance(tensor.nbytes)
-            seen[tensor.identity] = report
-        reports.append(report)
-    total = _total(prunable)
+        if twin is not None:
+            reports.append(_again(tensor, twin))
+            continue
+        reports.append(_first(tensor, settings, vector, counted=tensor.name in together))
+        on_advance(tensor.nbytes)
+        seen[tensor.identity] = reports[-1]
     return Report(
         checkpoint.path,
         checkpoint.format,
         settings.pairs,
         tuple(reports),
-        total,
+        _total(vector, reports),
         checkpoint.files,
         checkpoint.metadata,
     )
@@ -144,18 +136,18 @@ def work(checkpoint: Checkpoint, selection: Selection) -> int:
     return sum(tensor.nbytes for tensor in distinct.values())
 
 
-def _first(tensor: StoredTensor, settings: Settings, prunable: Vector) -> TensorReport:
-    measurable = tensor.element.measurable and tensor.count > 0
-    note = "" if measurable else "empty" if tensor.count == 0 else "type without measures"
-    measures = None
-    if measurable:
-        measures = prunable.add(tensor) if tensor.prunable else measure(tensor, settings)
-    if measures is not None and measures.gini_high - measures.gini_low > (0 if settings.exact else settings.tol):
-        note = f"a narrower Gini interval would take {gini_workspace([tensor]):,} bytes"
-    units = None
-    if measurable and settings.spread and tensor.prunable:
-        units = spread(tensor, settings)
-    return _describe(tensor, measures, units, note, prunable=tensor.prunable)
+def _first(tensor: StoredTensor, settings: Settings, vector: Vector, *, counted: bool) -> TensorReport:
+    if tensor.count == 0 or not tensor.element.measurable:
+        note = "empty" if tensor.count == 0 else "type without measures"
+        return _describe(tensor, None, None, note, prunable=tensor.prunable)
+    measures = vector.add(tensor) if counted else measure(tensor, settings)
+    units = spread(tensor, settings) if settings.spread and tensor.prunable else None
+    notes = [measures.unusual]
+    if measures.gini_high - measures.gini_low > (0 if settings.exact else settings.tol):
+        notes.append(f"a narrower Gini interval would take {gini_workspace([tensor]):,} bytes")
+    if tensor.prunable and not counted:
+        notes.append(BESIDE_FLOATS)
+    return _describe(tensor, measures, units, "; ".join(filter(None, notes)), prunable=tensor.prunable)
 
 
 def _again(tensor: StoredTensor, twin: TensorReport) -> TensorReport:
@@ -178,7 +170,19 @@ def _describe(
     )
 
 
-def _total(prunable: Vector) -> Total:
-    tensors = prunable.tensors
+def _total(vector: Vector, reports: Sequence[TensorReport]) -> Total:
+    tensors = vector.tensors
     count, nbytes = sum(tensor.count for tensor in tensors), sum(tensor.nbytes for tensor in tensors)
-    return Total(len(tensors), count, nbytes, prunable.measure())
+    found = vector.measure()
+    left = sum(report.prunable for report in reports) - len(tensors)
+    names = {tensor.name for tensor in tensors}
+    causes = [report for report in reports if report.name in names and report.measures and report.measures.unusual]
+    note = "" if found is None or not found.unusual else _causes(found, causes)
+    return Total(len(tensors), count, nbytes, found, left, note)
+
+
+def _causes(found: Measures, causes: Sequence[TensorReport]) -> str:
+    """Say by which tensors a vector has no measures."""
+    named = [shown(report.name) for report in causes if report.measures and report.measures.unusual == found.unusual]
+    more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+    return f"{found.unusual}: {', '.join(named[:MOST_NAMED])}{more}"

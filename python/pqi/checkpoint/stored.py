@@ -130,6 +130,17 @@ def shown(text: object, longest: int = 80) -> str:
     return plain[: longest // 2] + "…" + plain[len(plain) - (longest - 1) // 2 :]
 
 
+def plural(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    Examples
+    --------
+    >>> plural(1, "tensor"), plural(1200, "tensor")
+    ('1 tensor', '1,200 tensors')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def natural(name: str) -> str:
     r"""Sort key of a name in which numbers count as numbers.
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pqi.checkpoint.columns import Column, column_named, columns, sorted_rows, total_name
 from pqi.checkpoint.report import Report, TensorReport
-from pqi.checkpoint.stored import shown
+from pqi.checkpoint.stored import plural, shown
 
 SHORTEST_NAME = 36
 GAP = 3
@@ -30,7 +30,9 @@ def terminal() -> Console:
     return _Terminal()
 
 
-def print_report(report: Report, console: Console, *, sort: str | None = None, top: int | None = None) -> None:
+def print_report(
+    report: Report, console: Console, *, sort: str | None = None, top: int | None = None, reverse: bool = False
+) -> None:
     """Print one row for each tensor, and one for all prunable ones as one vector.
 
     Raises
@@ -39,12 +41,12 @@ def print_report(report: Report, console: Console, *, sort: str | None = None, t
         If there is no column named `sort`.
     """
     every = columns(report.pairs)
-    rows = sorted_rows(report, column_named(report.pairs, sort), top)
+    rows = sorted_rows(report, column_named(report.pairs, sort), top, reverse=reverse)
     widths = {column.key: _width(column, rows, report) for column in every}
     chosen = _that_fit(every, widths, console.width)
     others = sum(widths[column.key] + GAP for column in chosen[1:])
     widths["name"] = min(widths["name"], max(SHORTEST_NAME, console.width - others - EDGES))
-    title = Text(f"{shown(report.path, 200)} ({report.format}, {len(report.tensors)} tensors)", style="bold")
+    title = Text(f"{shown(report.path, 200)} ({report.format}, {plural(len(report.tensors), 'tensor')})", style="bold")
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for column in chosen:
         justify: JustifyMethod = "right" if column.numeric else "left"
@@ -77,7 +79,8 @@ def _width(column: Column, rows: Sequence[TensorReport], report: Report) -> int:
 
 def _print_notes(report: Report, rows: Sequence[TensorReport], console: Console) -> None:
     if len(rows) < len(report.tensors):
-        console.print(Text(f"{len(report.tensors) - len(rows)} more tensors not shown", style="dim"))
+        hidden = plural(len(report.tensors) - len(rows), "more tensor")
+        console.print(Text(f"{hidden} not shown", style="dim"))
     notes: dict[str, list[str]] = {}
     for row in rows:
         if row.note:
@@ -85,3 +88,5 @@ def _print_notes(report: Report, rows: Sequence[TensorReport], console: Console)
     for note, names in notes.items():
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         console.print(Text(f"{', '.join(names[:3])}{more}: {note}", style="dim"))
+    if report.total.note:
+        console.print(Text(f"{total_name(report)}: {report.total.note}", style="dim"))
