@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -117,3 +117,19 @@ def test_one_length_is_written_on_the_device(cuda: Cuda, monkeypatch: pytest.Mon
     index = torch.tensor([0.25, 0.5])
     monkeypatch.setattr(_tensors, "beside", refuse)
     same(pqi.retained_bound_from_index(index, 100), pqi.retained_bound_from_index(index.numpy(), 100))
+
+
+@pytest.mark.parametrize("call", ["gini", "topk_mask", "segments"])
+def test_calls_without_an_operator_are_not_traced(call: str) -> None:
+    """As their docstrings say."""
+    calls: dict[str, Callable[[Any], Any]] = {
+        "gini": lambda x: pqi.gini(x, tol=1e-3).value,
+        "topk_mask": lambda x: pqi.topk_mask(x, 3, out=torch.ones(X.shape, dtype=torch.bool)),
+        "segments": lambda x: pqi.index(pqi.segments(x.reshape(-1), [0, 20, 1500])),
+    }
+    x = torch.from_numpy(X)
+    torch._dynamo.reset()
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        torch.compile(calls[call], fullgraph=True, backend="eager")(x)
+    torch._dynamo.reset()
+    same(calls[call](x), calls[call](X) if call != "topk_mask" else pqi.topk_mask(X, 3))

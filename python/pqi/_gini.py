@@ -92,8 +92,15 @@ def gini(
     Costs one read and no workspace for one- and two-byte types from 2^20 entries a group; two reads and a workspace of
     half the input's bytes for four-byte types; two reads and as many bytes as the input for eight-byte types. Groups
     below 2^18 entries are sorted in cache. With `tol` larger groups of wider types cost one read and a few MiB, unless
-    they are discrete (few distinct magnitudes), which adds the cost of the exact value. On CUDA devices the host
-    decides that, and waits for the intervals' widths once or twice; without `tol` nothing waits.
+    they are discrete (few distinct magnitudes), which adds the cost of the exact value.
+
+    On CUDA devices groups of up to 4096 entries are ranked in shared memory, and narrow types counted as above. All
+    others are sorted in two buffers of keys: twice the input's bytes for four- and eight-byte types (8 bytes an entry
+    for narrower ones), many groups in batches of up to 1 GiB. With `tol` the host decides what needs the exact value,
+    and waits for the intervals' widths once or twice; without `tol` nothing waits.
+
+    With `tol` no registered operator is called: torch tensors are measured eagerly, and ``torch.compile`` does not
+    trace the call (``fullgraph=True`` refuses it).
 
     References
     ----------

@@ -63,7 +63,8 @@ def index(
 
     Notes
     -----
-    Costs one read of `x` (and one of `where`), no copy. Powers are accumulated in float64 with a scale of their own, so
+    Costs one read of `x` (and one of `where`), no copy; on CUDA devices as many reads as `power_means`, and one more of
+    `where`. Powers are accumulated in float64 with a scale of their own, so
     nothing overflows or vanishes. The bits of the result do not depend on the instruction set, the number of threads,
     the memory layout or the split into pooled pieces, nor on a scaling of `x` by a power of two. Negating or permuting
     entries changes the index by rounding at most.
@@ -74,6 +75,10 @@ def index(
     zero; beyond the type's range it is the largest number), and nan for the other entries of a group with an infinity
     or NaN. Backward costs one read and about fifteen elementwise passes, with four float64 temporaries of the size of
     `x`; compiled by torch they become one loop.
+
+    Torch tensors, alone or pooled, go through registered operators (``torch.ops.pqi``), which ``torch.compile`` traces.
+    Calls on `segments`, with ``tol`` or ``out``, and `histogram`, `gini_sketch` and `PowerSums` run eagerly: they are
+    not traced, and ``fullgraph=True`` refuses them.
 
     Of the six properties of Hurley and Rickard (2009), Scaling, Rising Tide, Cloning, Bill Gates and Babies hold for
     every 0 < p < q; Robin Hood holds exactly when p ≤ 1 ≤ q.
@@ -132,7 +137,8 @@ def index_grid(
 
     Notes
     -----
-    Costs one read, one logarithm an element and one exponential an element and distinct exponent. Carries no gradient.
+    Costs one read, one logarithm an element and one exponential an element and distinct exponent; on CUDA devices the
+    reads and the memory of `power_means`. Carries no gradient.
 
     Examples
     --------

@@ -49,8 +49,9 @@ def norms(
 
     Notes
     -----
-    Costs one read of `x`. Same accuracy and reproducibility as `index`. For torch tensors that require it carries a
-    gradient, ∂‖x‖_r/∂x_i = sign(x_i) (|x_i| / ‖x‖_r)^(r−1), with the rules and the cost of `index`'s.
+    Costs one read of `x`, on CUDA devices as many as `power_means`. Same accuracy and reproducibility as `index`. For
+    torch tensors that require it carries a gradient, ∂‖x‖_r/∂x_i = sign(x_i) (|x_i| / ‖x‖_r)^(r−1), with the rules and
+    the cost of `index`'s.
 
     Examples
     --------
@@ -97,9 +98,14 @@ def power_means(
 
     Notes
     -----
-    Costs one read, one logarithm an element and one exponential an element and exponent; ½, 1 and 2 are cheaper. A mean
-    stays between the least and the greatest magnitude, so unlike a norm it does not overflow. Carries a gradient for
-    torch tensors that require it, ∂M_r/∂x_i = sign(x_i) (|x_i| / M_r)^(r−1) / d, with the rules of `index`'s.
+    Costs one read, one logarithm an element and one exponential an element and exponent; ½, 1 and 2 are cheaper. On
+    CUDA devices there is a second read where, of numbers that float32 holds, exponents beyond 3.5 meet others up to 3.5
+    that are not ½, 1 or 2, and one for every 16 exponents (fewer where a block's shared memory does not hold 8 KiB for
+    each); the sums take 24 bytes a group and exponent, in batches of up to 1 GiB, and as many for each 2^18 entries of
+    larger groups. One- and two-byte types are counted in one read from 2^20 entries a group.
+
+    A mean stays between the least and the greatest magnitude, so unlike a norm it does not overflow. Carries a gradient
+    for torch tensors that require it, ∂M_r/∂x_i = sign(x_i) (|x_i| / M_r)^(r−1) / d, with the rules of `index`'s.
 
     Examples
     --------

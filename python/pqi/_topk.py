@@ -59,7 +59,12 @@ def topk_mask(
     -----
     Among equal magnitudes the lowest flat index is kept, as a stable sort would. NaN counts as the largest magnitude,
     above infinity; −0 and 0 are equal. Costs about one read of `x` and one write of the mask; discrete data a second
-    look at the mask. Extra memory: the entries near the threshold, a few per cent of `x`.
+    look at the mask. Extra memory: the entries near the threshold, a few per cent of `x`. On CUDA devices `x` is read
+    at least twice, and groups beyond 1024 entries take room for an eighth of their entries, each with its key (4 bytes
+    for four-byte types, 8 for eight-byte ones, else 2) and 8 bytes of place, many groups in batches of up to 1 GiB.
+
+    Carries no gradient. With `out` no registered operator is called: torch tensors are masked eagerly, and
+    ``torch.compile`` does not trace the call (``fullgraph=True`` refuses it).
 
     Examples
     --------
@@ -112,8 +117,8 @@ def topk_threshold(
 
     Notes
     -----
-    Costs about one read. A mask made by comparing with the threshold keeps all ties; `topk_mask` keeps exactly k.
-    Carries no gradient.
+    Costs about one read, on CUDA devices what `topk_mask` costs. A mask made by comparing with the threshold keeps all
+    ties; `topk_mask` keeps exactly k. Carries no gradient.
 
     Examples
     --------
