@@ -7,8 +7,6 @@ import io
 import json
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,24 +16,13 @@ import pytest
 from rich.console import Console
 
 import pqi
+from checkpoint.conftest import Run
 from checkpoint.files import GOOD, WEIGHTS, entry, put, safetensors
 from checkpoint.test_scanning import weights
 from pqi import cli
 from pqi.checkpoint import commands
 from pqi.checkpoint.page import render
 from pqi.checkpoint.table import print_report
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        status = cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return status, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture
@@ -270,44 +257,3 @@ def test_sorting_filtering_and_the_chart_in_a_browser(tmp_path: Path) -> None:
     assert set(answer["filtered"]) == {"layers.1.<b>weight</b>", "layers.10.weight"}
     assert answer["left"] == 4
     assert shot.stat().st_size > 10_000
-
-
-def test_mask_prints_honest_sizes(run: Run, tmp_path: Path) -> None:
-    source, out = put(tmp_path, "w.npy", GOOD["good.npy"]), tmp_path / "out.npy"
-    status, text, err = run("mask", source, "-o", out, "--method", "fraction", "--share", "0.5")
-    assert (status, err) == (0, "")
-    assert "pruned 3 of 6 weights (50.00%) in 1 tensor\n" in text
-    assert f"dense      {out.stat().st_size} bytes" in text
-    assert np.count_nonzero(np.load(out)) == 3
-    status, _, err = run("mask", source, "-o", out)
-    assert (status, err) == (2, f"pqindex mask: error: {out}: file exists; --force overwrites it\n")
-    status, text, _ = run("mask", source, "-o", out, "--force", "--json", "--beta", 0.5, "--no-compressed")
-    found = json.loads(text)
-    assert (found["prunable"], found["kept"], found["bytes"]["compressed"]) == (6, 5, None)
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        (["--method", "fraction", "--share", "2"], "share"),
-        (["--beta", "2"], "beta"),
-        (["--p", "2"], "0 < p < q"),
-        (["--share", "0.5"], "--share belongs to --method fraction"),
-        (["--method", "fraction", "--eta", "0.1"], "--eta belongs to --method sap"),
-    ],
-)
-def test_wrong_amounts(options: list[str], reason: str, run: Run, tmp_path: Path) -> None:
-    source = put(tmp_path, "w.npy", GOOD["good.npy"])
-    status, _, err = run("mask", source, "-o", tmp_path / "out.npy", *options)
-    assert (status, err.count("\n")) == (2, 1)
-    assert reason in err
-
-
-@pytest.mark.parametrize("method", ["sap", "fraction"])
-@pytest.mark.parametrize("scope", ["neuron", "layer", "global"])
-def test_mask_needs_no_torch(method: str, scope: str, folder: Path) -> None:
-    code = "import sys; sys.modules['torch'] = None; from pqi import cli; sys.exit(cli.main(sys.argv[1:]))"
-    arguments = ["mask", folder / "good.npy", "--method", method, "--scope", scope, "-o", folder / "out.npy"]
-    found = subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, check=False)
-    assert (found.returncode, found.stderr) == (0, b"")
-    assert (folder / "out.npy").exists()

@@ -17,6 +17,7 @@ from checkpoint.test_scanning import weights
 from pqi.checkpoint import apply, block_file, elements, masking, quotas
 from pqi.checkpoint.masking import mask_checkpoint
 from pqi.checkpoint.reading import open_checkpoint
+from pqi.checkpoint.selection import Selection
 
 torch: Any = pytest.importorskip("torch")
 library: Any = pytest.importorskip("safetensors.torch")
@@ -81,7 +82,7 @@ def test_masks_are_those_made_in_memory(
         tensors["transposed"] = torch.randn(31, 17).t()
         torch.save(tensors, source)
     checkpoint = open_checkpoint(source)
-    report = mask_checkpoint(checkpoint, out, amount, scope=scope)
+    report = mask_checkpoint(checkpoint, out, amount, scope=scope, selection=Selection(include=("*",)))
     written = library.load_file(out) if form == "safetensors" else torch.load(out, weights_only=True)
     names = [tensor.name for tensor in checkpoint.tensors if tensor.prunable]
     kept = {found.tensor.name: found.kept for found in report.tensors}
@@ -137,6 +138,20 @@ def test_counts_of_many_units_are_those_of_each(amount: Any) -> None:
     assert quotas._pruned_of_each(amount, bounds, 100).tolist() == expected
     nothing = np.full(3, np.nan)
     assert quotas._pruned_of_each(amount, nothing, 100).tolist() == [quotas._pruned(amount, np.nan, 100)] * 3
+
+
+@pytest.mark.parametrize("scope", ["global", "layer", "neuron"])
+def test_integers_beside_floats_are_not_ranked_with_them(scope: str, tmp_path: Path) -> None:
+    tensors = model()
+    floats = {name: x for name, x in tensors.items() if "int" not in name}
+    for name, content in (("m", tensors), ("floats", floats)):
+        library.save_file(content, tmp_path / name)
+        report = mask_checkpoint(open_checkpoint(tmp_path / name), tmp_path / f"{name}-out", SAP(), scope=scope)
+        assert report.left_out == (2 if (name, scope) == ("m", "global") else 0)
+    written, alone = library.load_file(tmp_path / "m-out"), library.load_file(tmp_path / "floats-out")
+    for name, x in alone.items():
+        assert torch.equal(bits(written[name]), bits(x))
+    assert torch.equal(written["int8"], tensors["int8"]) == (scope == "global")
 
 
 def test_everything_but_the_weights_stays(tmp_path: Path) -> None:

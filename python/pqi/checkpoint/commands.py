@@ -187,7 +187,7 @@ def _scan_all(
 
     opened, errors = _each(paths, open_checkpoint)
     check_apart(targets, (file for checkpoint in opened for file in _files(checkpoint)))
-    with progress(sum(work(checkpoint, selection) for checkpoint in opened)) as advance:
+    with progress("scan", sum(work(checkpoint, selection) for checkpoint in opened)) as advance:
         reports, later = _each(opened, lambda checkpoint: scan_checkpoint(checkpoint, settings, selection, advance))
     return reports, errors + later
 
@@ -210,27 +210,33 @@ def _each(items: Iterable[Item], do: Callable[[Item], Result]) -> tuple[list[Res
 def explain(error: Exception) -> str:
     """Return an error as one line."""
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{shown(error.filename)}: {error.strerror}"
+        return f"{shown(error.filename, 400)}: {error.strerror}"
     return str(error)
 
 
-def progress(total: int) -> Any:
+def progress(name: str, total: int) -> Any:
     """Return a context whose value is called with bytes done; it draws a bar if standard error is a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
     if not console.is_terminal:
         return nullcontext(lambda _: None)
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    return _Bar(Progress(*columns, console=console, transient=True), total)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    return _Bar(Progress(*columns, console=console, transient=True), name, total)
 
 
 class _Bar:
     """A progress bar as a context."""
 
-    def __init__(self, bars: Any, total: int) -> None:
-        self._bars, self._task = bars, bars.add_task("scan", total=total)
+    def __init__(self, bars: Any, name: str, total: int) -> None:
+        self._bars, self._task = bars, bars.add_task(name, total=total)
 
     def __enter__(self) -> Callable[[int], None]:
         self._bars.start()

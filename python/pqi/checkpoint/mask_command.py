@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pqi
-from pqi.checkpoint.commands import PRUNABLE, add_selection, complain, explain, positive, progress, selection_of
-from pqi.checkpoint.stored import shown
+from pqi.checkpoint.commands import (
+    PRUNABLE,
+    add_selection,
+    complain,
+    explain,
+    leave_unread,
+    positive,
+    progress,
+    selection_of,
+)
+from pqi.checkpoint.stored import plural, shown
 
 if TYPE_CHECKING:
     from pqi.checkpoint.masking import MaskReport
+    from pqi.checkpoint.sizes import Sizes
     from pqi.prune.amount import Amount
 
 EPILOG = """\
@@ -24,6 +35,8 @@ examples:
 No training follows, so accuracy is not looked after: this is what the weights alone say.
 
 """
+
+SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 SAP_OPTIONS = (
     ("p", 0.5, "smaller exponent of the index"),
@@ -46,7 +59,7 @@ def add_mask(commands: Any) -> None:
     )
     masking.set_defaults(run=run_mask)
     masking.add_argument("path", type=Path, metavar="PATH", help="checkpoint, as for scan; not compressed")
-    masking.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="file, or folder for several")
+    masking.add_argument("-o", "--out", required=True, metavar="OUT", help="file, or folder for several; OUT/ is one")
     how = masking.add_argument_group("how much")
     how.add_argument("--method", choices=("sap", "fraction"), default="sap", help="default sap")
     how.add_argument(
@@ -65,7 +78,8 @@ def add_mask(commands: Any) -> None:
         "--compressed",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="measure the compressed size, about a second per 30 MB and thread (default up to 1 GiB)",
+        help="measure the compressed size before and after: one to two seconds per 12 MB and thread (default up to "
+        "256 MiB)",
     )
     output.add_argument("--json", action="store_true", help="print the result as JSON")
     output.add_argument("--threads", type=positive, metavar="N", help="default one per processor")
@@ -76,42 +90,62 @@ def run_mask(options: argparse.Namespace) -> int:
     try:
         if options.threads is not None:
             pqi.set_num_threads(options.threads)
-        report = _mask(options)
-        if options.json:
-            json.dump(_plain(report), sys.stdout, indent=1)
-            print()
-        else:
-            _print(report)
+        return _finish(_mask(options), options)
     except ImportError as error:
         return complain(f"pqindex mask needs {error.name}: pip install 'pqindex[all]'")
     except FileExistsError as error:
-        return complain(f"pqindex mask: error: {shown(error.filename)}: file exists; --force overwrites it")
+        return complain(f"pqindex mask: error: {shown(error.filename, 400)}: file exists; --force overwrites it")
+    except BrokenPipeError:
+        return leave_unread(0)
     except (ValueError, OSError) as error:
         return complain(f"pqindex mask: error: {explain(error)}")
     except KeyboardInterrupt:
-        return complain("pqindex mask: interrupted; nothing was written", status=130)
-    return 0
+        return complain("pqindex mask: interrupted before all was written; no file is half-written", status=130)
 
 
 def _mask(options: argparse.Namespace) -> MaskReport:
-    from pqi.checkpoint.masking import mask_checkpoint
+    from pqi.checkpoint.masking import mask_checkpoint, to_prune
     from pqi.checkpoint.reading import open_checkpoint
 
     amount = _amount(options)
     selection = selection_of(options)
     checkpoint = open_checkpoint(options.path)
-    total = sum(tensor.nbytes for tensor in checkpoint.tensors if tensor.prunable and tensor.name in selection)
-    with progress(total) as advance:
+    tensors, _ = to_prune(checkpoint, options.scope, selection)
+    with progress("prune", sum(tensor.nbytes for tensor in tensors)) as advance:
         return mask_checkpoint(
             checkpoint,
-            options.out,
+            Path(options.out),
             amount,
             scope=options.scope,
             selection=selection,
-            compress=options.compressed,
+            compress=False,
             overwrite=options.force,
+            folder=options.out.endswith(SEPARATORS),
             on_advance=advance,
         )
+
+
+def _finish(report: MaskReport, options: argparse.Namespace) -> int:
+    """Measure compressed sizes, print the report and return the exit status.
+
+    All is written by then: an interrupt ends the measuring alone.
+    """
+    from pqi.checkpoint.masking import is_compressed, with_compressed
+
+    status = 0
+    try:
+        if is_compressed(report, options.compressed):
+            with progress("compress", 2 * report.sizes.dense) as advance:
+                report = with_compressed(report, advance)
+    except KeyboardInterrupt:
+        status = complain("pqindex mask: interrupted while sizes were measured; the output is complete", status=130)
+    if options.json:
+        json.dump(_plain(report), sys.stdout, indent=1)
+        print()
+    else:
+        _print(report)
+    sys.stdout.flush()
+    return status
 
 
 def _amount(options: argparse.Namespace) -> Amount:
@@ -128,15 +162,20 @@ def _amount(options: argparse.Namespace) -> Amount:
 
 
 def _plain(report: MaskReport) -> dict[str, Any]:
+    deflated = report.sizes.compressed
     return {
         "files": [str(file) for file in report.files],
         "prunable": report.total,
         "kept": report.kept,
         "pruned": report.total - report.kept,
+        "left_out": report.left_out,
+        "copied": [str(file) for file in report.targets.copies.values()],
+        "not_copied": [str(file) for file in report.targets.left],
         "bytes": {
             "dense": report.sizes.dense,
             "packed": report.sizes.packed,
-            "compressed": report.sizes.compressed,
+            "compressed": None if deflated is None else deflated.after,
+            "compressed_before": None if deflated is None else deflated.before,
         },
         "tensors": [
             {
@@ -152,15 +191,27 @@ def _plain(report: MaskReport) -> dict[str, Any]:
 
 
 def _print(report: MaskReport) -> None:
-    pruned = report.total - report.kept
-    tensors = "1 tensor" if len(report.tensors) == 1 else f"{len(report.tensors)} tensors"
+    pruned, targets = report.total - report.kept, report.targets
+    tensors = plural(len(report.tensors), "tensor")
     print(f"pruned {pruned:,} of {report.total:,} weights ({pruned / report.total:.2%}) in {tensors}")
+    if report.left_out:
+        left = plural(report.left_out, "integer tensor")
+        print(f"as before: {left} beside floats; --include or another scope prunes them")
     print(f"written: {', '.join(map(str, report.files))}")
-    sizes = report.sizes
+    if targets.copies:
+        print(f"copied: {', '.join(shown(file.name) for file in targets.copies)}")
+    if targets.left:
+        print(f"not copied: {', '.join(shown(file.name) for file in targets.left)}")
+    _print_sizes(report.sizes)
+
+
+def _print_sizes(sizes: Sizes) -> None:
+    deflated = sizes.compressed
+    before = "" if deflated is None else f"; it was {deflated.before:,} before, {deflated.after / deflated.before:.1%}"
     for name, size, text in (
         ("dense", sizes.dense, "as written: zeros take as much as any weight"),
         ("packed", sizes.packed, "one bit a weight and the non-zero values, where that is less"),
-        ("compressed", sizes.compressed, "the files as written, deflated"),
+        ("compressed", None if deflated is None else deflated.after, f"the files as written, deflated{before}"),
     ):
         amount = "not measured (--compressed)" if size is None else f"{size:,} bytes ({size / sizes.dense:.1%})"
         print(f"  {name:<11}{amount}: {text}")

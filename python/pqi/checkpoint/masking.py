@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import threading
-import zlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,30 +14,16 @@ from typing import TYPE_CHECKING
 import pqi
 from pqi.checkpoint import block_file
 from pqi.checkpoint.apply import Plan, Pruned, plan_group
-from pqi.checkpoint.mapping import map_file
 from pqi.checkpoint.output import Output
 from pqi.checkpoint.page_cache import absorbed
 from pqi.checkpoint.quotas import SCOPES
 from pqi.checkpoint.selection import Selection
+from pqi.checkpoint.sizes import LARGEST_DEFLATED, Sizes, deflate, measure_sizes
 from pqi.checkpoint.stored import Checkpoint, StoredTensor, refuse
+from pqi.checkpoint.targets import Targets, plan_targets
 
 if TYPE_CHECKING:
     from pqi.prune.amount import Amount
-
-LARGEST_DEFLATED = 1 << 30
-"""Outputs up to this many bytes are compressed to tell how small they get, unless asked otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """Bytes that the pruned checkpoint takes."""
-
-    dense: int
-    """As written: zeros take as much as any value."""
-    packed: int
-    """With one bit an entry and the non-zero values, for each pruned tensor where that is less; the rest dense."""
-    compressed: int | None
-    """Deflated (zlib level 6, in blocks of 4 MiB); None if not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +31,15 @@ class MaskReport:
     """What was pruned."""
 
     tensors: tuple[Pruned, ...]
-    files: tuple[Path, ...]
+    targets: Targets
     sizes: Sizes
+    left_out: int
+    """Prunable integer tensors that stay as they are, since they lie beside floats."""
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The weights' files that were written."""
+        return tuple(self.targets.weights.values())
 
     @property
     def total(self) -> int:
@@ -70,6 +61,7 @@ def mask_checkpoint(
     selection: Selection | None = None,
     compress: bool | None = None,
     overwrite: bool = False,
+    folder: bool = False,
     on_advance: Callable[[int], None] = lambda _: None,
 ) -> MaskReport:
     """Write a pruned copy of a checkpoint.
@@ -78,17 +70,21 @@ def mask_checkpoint(
     ----------
     checkpoint : Checkpoint
     out : Path
-        File to write, or for an index or a folder the folder to write its files into, made if need be.
+        File to write, or for an index or a folder the folder to write its files into, made if need be. A folder's
+        small files, such as its configuration and tokenizer, are copied.
     amount : pqi.prune.SAP or pqi.prune.Fraction
         How many entries each group loses; all its d entries are live, zeros included.
     scope : {"global", "layer", "neuron"}
-        Entries ranked together: of all prunable tensors, of each, or of each entry of its first axis.
+        Entries ranked together: of all prunable tensors, of each, or of each entry of its first axis. All together are
+        those of `Selection.together`: integers beside floats stay as they are, unless the selection includes them.
     selection : Selection, optional
         Tensors to prune, of the prunable ones; all by default.
     compress : bool, optional
-        Whether to measure the compressed size; by default up to 1 GiB.
+        Whether to measure the compressed size; by default up to 256 MiB.
     overwrite : bool
         Whether files that exist may be replaced.
+    folder : bool
+        Whether `out` is a folder for a single file, too.
     on_advance : callable
         Called with a number of bytes whenever as many have been written.
 
@@ -99,23 +95,31 @@ def mask_checkpoint(
     ValueError
         If nothing is prunable, a weight is NaN or infinite, tensors share storage, or an archive is compressed.
     """
-    if scope not in SCOPES:
-        raise ValueError(f"scope must be one of {', '.join(SCOPES)}, got {scope!r}")
-    tensors = _prunable(checkpoint, selection or Selection())
-    targets = _targets(checkpoint, out, overwrite=overwrite)
+    tensors, left_out = to_prune(checkpoint, scope, selection or Selection())
+    targets = plan_targets(checkpoint, out, folder=folder, overwrite=overwrite)
     threads = int(pqi.info()["num_threads"])
     with ThreadPoolExecutor(threads) as pool:
         plans = [plan for group in SCOPES[scope](tensors, amount) for plan in plan_group(group, pool)]
         on_advance(sum(plan.tensor.nbytes for plan in plans if plan.clearing is None))
-        pruned = _write(plans, targets, threads, on_advance)
-        _copy_index(checkpoint, out)
-        files = tuple(targets.values())
-        sizes = _sizes(pruned, files, pool, compress=compress)
-    return MaskReport(tuple(pruned), files, sizes)
+        pruned = _write(plans, targets.weights, threads, on_advance)
+    targets.copy()
+    report = MaskReport(tuple(pruned), targets, measure_sizes(pruned, tuple(targets.weights.values())), left_out)
+    return with_compressed(report) if is_compressed(report, compress) else report
+
+
+def is_compressed(report: MaskReport, compress: bool | None) -> bool:
+    """Whether to measure the compressed sizes, where None leaves it to what was written."""
+    return report.sizes.dense <= LARGEST_DEFLATED if compress is None else compress
+
+
+def with_compressed(report: MaskReport, on_advance: Callable[[int], None] = lambda _: None) -> MaskReport:
+    """Return the report with its compressed sizes; `on_advance` is called with bytes read, before and after."""
+    compressed = deflate(tuple(report.targets.weights), report.files, on_advance)
+    return replace(report, sizes=replace(report.sizes, compressed=compressed))
 
 
 def _write(
-    plans: Sequence[Plan], targets: dict[Path, Path], threads: int, on_advance: Callable[[int], None]
+    plans: Sequence[Plan], targets: Mapping[Path, Path], threads: int, on_advance: Callable[[int], None]
 ) -> list[Pruned]:
     """Write all files, blocks of each in turn: a file takes one writer at a time.
 
@@ -151,58 +155,25 @@ def _of_file(plans: Sequence[Plan], source: Path) -> list[Plan]:
     return [plan for plan in plans if plan.tensor.origin is not None and plan.tensor.origin.file == source]
 
 
-def _prunable(checkpoint: Checkpoint, selection: Selection) -> list[StoredTensor]:
+def to_prune(checkpoint: Checkpoint, scope: str, selection: Selection) -> tuple[list[StoredTensor], int]:
+    """Return the tensors to prune, tied weights once, and how many integer ones stay since they lie beside floats.
+
+    Raises
+    ------
+    ValueError
+        If there is no such scope, nothing is to be pruned, or an archive is compressed.
+    """
+    if scope not in SCOPES:
+        raise ValueError(f"scope must be one of {', '.join(SCOPES)}, got {scope!r}")
     found: dict[object, StoredTensor] = {}
-    for tensor in checkpoint.tensors:
-        if tensor.prunable and tensor.name in selection:
+    for tensor in selection.of(checkpoint):
+        if tensor.prunable:
             found.setdefault(tensor.identity or tensor.name, tensor)
-    if not found:
+    tensors = list(found.values())
+    chosen = selection.together(tensors) if scope == "global" else tensors
+    if not chosen:
         refuse(checkpoint.path, "must hold at least one prunable tensor that was selected, got none")
-    for tensor in found.values():
+    for tensor in chosen:
         if tensor.origin is None:
             refuse(checkpoint.path, "compressed archives cannot be pruned: save the arrays with numpy.savez")
-    return list(found.values())
-
-
-def _targets(checkpoint: Checkpoint, out: Path, *, overwrite: bool) -> dict[Path, Path]:
-    """Return where each file of the checkpoint goes."""
-    if len(checkpoint.files) == 1 and not checkpoint.path.is_dir():
-        targets = {checkpoint.files[0]: out / checkpoint.files[0].name if out.is_dir() else out}
-    else:
-        out.mkdir(exist_ok=True)
-        targets = {file: out / file.name for file in checkpoint.files}
-    copied = {} if checkpoint.index is None or not out.is_dir() else {checkpoint.index: out / checkpoint.index.name}
-    for source, target in (targets | copied).items():
-        if target.exists() and target.samefile(source):
-            raise ValueError(f"the output must not be the input, got {target}")
-        if target.exists() and not overwrite:
-            raise FileExistsError(errno.EEXIST, "file exists, and overwriting was not asked for", str(target))
-    return targets
-
-
-def _copy_index(checkpoint: Checkpoint, out: Path) -> None:
-    """Copy the list of shards once they are there."""
-    if checkpoint.index is not None and out.is_dir():
-        partial = out / f".{checkpoint.index.name}.partial"
-        partial.write_bytes(checkpoint.index.read_bytes())
-        partial.replace(out / checkpoint.index.name)
-
-
-def _sizes(pruned: Sequence[Pruned], files: Sequence[Path], pool: Executor, *, compress: bool | None) -> Sizes:
-    dense = sum(file.stat().st_size for file in files)
-    packed = dense
-    for found in pruned:
-        bitmask = (found.tensor.count + 7) // 8 + found.nonzero * found.tensor.element.itemsize
-        packed -= max(0, found.tensor.nbytes - bitmask)
-    if compress is None:
-        compress = dense <= LARGEST_DEFLATED
-    return Sizes(dense, packed, sum(_deflated(file, pool) for file in files) if compress else None)
-
-
-def _deflated(file: Path, pool: Executor) -> int:
-    memory = map_file(file)
-
-    def length(begin: int) -> int:
-        return len(zlib.compress(memory[begin : begin + block_file.BLOCK].data))
-
-    return sum(pool.map(length, range(0, memory.size, block_file.BLOCK)))
+    return chosen, len(tensors) - len(chosen)
