@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 import pqi
@@ -142,6 +143,30 @@ def test_the_table_fits_the_terminal(width: int, tmp_path: Path) -> None:
     assert "layers.0.[red]weight" in text
     assert "all 3 prunable tensors" in text
     assert ("mean" in text) == (width > 160)
+
+
+@pytest.mark.parametrize("name", ["层权重" * 13, "é" * 60, "e\u0301" * 30 + "层" * 20])
+def test_wide_characters_are_cut_by_the_columns_they_take(name: str, tmp_path: Path) -> None:
+    values = np.ones((2, 3), np.float32)
+    path = put(tmp_path, "m.safetensors", weights(**{f"{name}end": values, "short": values, "层": values}))
+    console = Console(file=io.StringIO(), width=80)
+    print_report(pqi.scan(path), console)
+    file: Any = console.file
+    rows = [line for line in file.getvalue().splitlines() if "0.0 %" in line]
+    assert len(rows) == 4
+    assert len({cell_len(row.rstrip()) for row in rows}) == 1
+    assert cell_len(rows[0].rstrip()) <= 80
+    cut = next(row for row in rows if "end" in row)
+    assert cut.lstrip().startswith(name[:8])
+    assert "…" in cut
+
+
+def test_one_tensor_is_one_tensor(run: Run, folder: Path) -> None:
+    _, text, _ = run("scan", folder / "good.npy", "--html", folder / "page.html")
+    assert "(npy, 1 tensor)" in " ".join(text.split())
+    assert "npy, 1 file, 1 tensor<" in (folder / "page.html").read_text()
+    assert "1 tensor as one vector" in run("scan", folder / "good.npy", "--csv", "-")[1]
+    assert "1 more tensor not shown" in run("scan", folder / "good.safetensors", "--top", 1)[1]
 
 
 def test_the_table_is_sorted_and_cut(tmp_path: Path) -> None:

@@ -45,7 +45,39 @@ def test_a_folder_without_an_index(tmp_path: Path) -> None:
     put(tmp_path, "b.safetensors", shard("b"))
     assert [tensor.name for tensor in pqi.scan(tmp_path).tensors] == ["a", "b"]
     put(tmp_path, "c.safetensors", shard("a"))
-    assert "in a.safetensors and in c.safetensors" in refusal(tmp_path)
+    assert "in a.safetensors and in c.safetensors: pass the file that is meant" in refusal(tmp_path)
+
+
+def test_of_a_model_folder_the_model_is_read(tmp_path: Path) -> None:
+    """Whatever trainers leave beside it, and whichever of its forms are there."""
+    others = ["training_args.bin", "optimizer.bin", "scheduler.bin", "optimizer.pt", "rng_state_0.pth", "scaler.pt"]
+    for name in others:
+        put(tmp_path, name, b"a pickle")
+    assert "got none" in refusal(tmp_path)
+    for name, tensor in (("other.bin", "o"), ("pytorch_model-1.bin", "p"), ("adapter.safetensors", "a")):
+        put(tmp_path, name, shard(tensor))
+        assert [found.name for found in pqi.scan(tmp_path).tensors] == [tensor]
+    put(tmp_path, "model-1.safetensors", shard("m"))
+    put(tmp_path, "model-2.safetensors", shard("n"))
+    assert [found.name for found in pqi.scan(tmp_path).tensors] == ["m", "n"]
+    put(tmp_path, "model.fp16.safetensors", shard("m"))
+    assert "in model-1.safetensors and in model.fp16.safetensors: pass the file" in refusal(tmp_path)
+
+
+def test_a_file_whose_name_begins_like_that_of_a_training_state_is_read(tmp_path: Path) -> None:
+    put(tmp_path, "optimizers_best.pt", shard("w"))
+    assert len(pqi.scan(tmp_path).tensors) == 1
+
+
+def test_the_models_of_a_pipeline_are_named(tmp_path: Path) -> None:
+    for name in ("unet", "vae", "scheduler"):
+        (tmp_path / name).mkdir()
+    put(tmp_path / "unet", "diffusion_pytorch_model.safetensors", shard("w"))
+    put(tmp_path / "vae", "diffusion_pytorch_model.bin", GOOD["good.pt"])
+    put(tmp_path / "scheduler", "scheduler_config.json", b"{}")
+    assert "a folder without weights; pass one of its folders that hold some: unet, vae" in refusal(tmp_path)
+    put(tmp_path, "model_index.json", b"{}")
+    assert "a pipeline of several models; pass one of its folders that hold some: unet, vae" in refusal(tmp_path)
 
 
 def test_a_link_beside_the_index_is_followed(tmp_path: Path) -> None:

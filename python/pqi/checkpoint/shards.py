@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,13 @@ from pqi.checkpoint.stored import MOST_TENSORS, Checkpoint, natural, refuse, sho
 LARGEST_INDEX = 100_000_000
 
 PREFERRED = (
+    "model*.safetensors.index.json",
     "*.safetensors.index.json",
+    "model*.safetensors",
     "*.safetensors",
+    "pytorch_model*.bin.index.json",
     "*.bin.index.json",
+    "pytorch_model*.bin",
     "*.bin",
     "*.pt",
     "*.pth",
@@ -25,6 +30,9 @@ PREFERRED = (
     "*.npy",
 )
 """A folder is read as what comes first here; the rest of its files are other copies of the same weights."""
+
+TRAINING = re.compile(r"(training_args|optimizer|scheduler|scaler|rng_state|random_states)([_.-].*)?\.(bin|pt|pth)")
+"""Files that trainers write beside the weights, as they are named whole."""
 
 Reader = Callable[[Path], Checkpoint]
 
@@ -37,11 +45,23 @@ def read_folder(folder: Path, read: Reader) -> Checkpoint:
     OSError, ValueError
         If there is none, or one of them is damaged.
     """
-    for pattern in PREFERRED:
-        found = sorted(folder.glob(pattern))
-        if found:
-            return _union(folder, f"folder of {pattern}", [read(path) for path in found], {})
+    pattern, found = _weights(folder)
+    if found:
+        return _union(folder, f"folder of {pattern}", [read(path) for path in found], {})
+    below = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and _weights(path)[1]]
+    what = "a pipeline of several models" if (folder / "model_index.json").exists() else "a folder without weights"
+    if below:
+        refuse(folder, f"{what}; pass one of its folders that hold some: {', '.join(map(shown, below))}")
     return refuse(folder, "the folder must hold safetensors, PyTorch or numpy files, got none")
+
+
+def _weights(folder: Path) -> tuple[str, list[Path]]:
+    """Return the files that a folder is read as, and their pattern."""
+    for pattern in PREFERRED:
+        found = sorted(path for path in folder.glob(pattern) if not TRAINING.fullmatch(path.name))
+        if found:
+            return pattern, found
+    return "", []
 
 
 def read_index(path: Path, read: Reader) -> Checkpoint:
@@ -96,7 +116,8 @@ def _union(path: Path, form: str, parts: Sequence[Checkpoint], metadata: dict[st
         metadata |= part.metadata
         for tensor in part.tensors:
             if tensor.name in owner:
-                refuse(path, f"tensor {shown(tensor.name)} is in {owner[tensor.name].name} and in {part.path.name}")
+                one, other = shown(owner[tensor.name].name), shown(part.path.name)
+                refuse(path, f"tensor {shown(tensor.name)} is in {one} and in {other}: pass the file that is meant")
             owner[tensor.name] = part.path
     return Checkpoint(
         path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
@@ -53,7 +54,7 @@ def print_report(
         table.add_column(Text(column.heading), justify=justify, no_wrap=True, width=widths[column.key])
     for row in rows:
         name, *cells = (column.cell(row) for column in chosen)
-        table.add_row(Text(shown(name, widths["name"])), *map(Text, cells), style=None if row.prunable else "dim")
+        table.add_row(Text(_cut(name, widths["name"])), *map(Text, cells), style=None if row.prunable else "dim")
     if report.total.measures is not None:
         table.add_section()
         table.add_row(total_name(report), *(Text(column.cell(report.total)) for column in chosen[1:]), style="bold")
@@ -74,7 +75,20 @@ def _that_fit(every: Sequence[Column], widths: Mapping[str, int], available: int
 
 def _width(column: Column, rows: Sequence[TensorReport], report: Report) -> int:
     total = total_name(report) if column.key == "name" else column.cell(report.total)
-    return max(len(column.heading), len(total), *(len(column.cell(row)) for row in rows), 0)
+    return max(cell_len(text) for text in (column.heading, total, *(column.cell(row) for row in rows)))
+
+
+def _cut(text: str, width: int) -> str:
+    """Return a text with its middle left out where it takes more than `width` columns; some characters take two."""
+    if cell_len(text) <= width:
+        return text
+    begin = set_cell_size(text, width // 2).rstrip()
+    end, room = "", width - cell_len(begin) - 1
+    for character in reversed(text):
+        if cell_len(character + end) > room:
+            break
+        end = character + end
+    return f"{begin}…{end}"
 
 
 def _print_notes(report: Report, rows: Sequence[TensorReport], console: Console) -> None:
