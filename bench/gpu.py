@@ -1,4 +1,4 @@
-"""Every job of the CUDA module beside its peers: milliseconds and multiples of a measured read of the same bytes.
+"""Every job of the CUDA module beside its peers: milliseconds, multiples of measured reads of the same bytes, bars.
 
 Run by bench/gpu.sh on a machine with a GPU.
 """
@@ -17,24 +17,38 @@ from typing import Any
 
 import torch
 
-try:
-    from pqi import _core, _cuda
-except ImportError as error:
-    raise SystemExit(f"this needs pqi built with a CUDA compiler (-C cmake.define.PQI_CUDA=ON): {error}") from error
+import gpu_jobs
+from gpu_jobs import Job
 
 REPEATS = 20
+HEAD = "| job | type | ms | bar | × bytes at copy rate | × torch max | peer | ms |\n|---|---|---|---|---|---|---|---|"
 
 
 @dataclass
 class Row:
     """One job on one array, timed."""
 
-    job: str
+    job: Job
     dtype: str
+    elements: int
     milliseconds: float
-    passes: float
-    peer: str
-    peer_milliseconds: float
+    rate: float  # bytes a second of a copy, read and written
+    read: float  # milliseconds of torch's maximum
+    peer_milliseconds: float = 0.0
+
+    def verdict(self) -> str:
+        """Return the bar and whether the job kept it, for as many elements as the bars are about."""
+        if self.job.bar is None or self.elements != gpu_jobs.BAR_ELEMENTS:
+            return "–"
+        return f"{self.job.bar:g} {'kept' if self.milliseconds <= self.job.bar else 'missed'}"
+
+    def __str__(self) -> str:
+        floor = self.job.bytes_read / self.rate * 1e3
+        peer = f"{self.peer_milliseconds:.2f}" if self.peer_milliseconds else "–"
+        return (
+            f"| {self.job.name} | {self.dtype} | {self.milliseconds:.2f} | {self.verdict()} "
+            f"| {self.milliseconds / floor:.2f} | {self.milliseconds / self.read:.2f} | {self.job.peer} | {peer} |"
+        )
 
 
 def median_ms(call: Callable[[], Any]) -> float:
@@ -51,71 +65,25 @@ def median_ms(call: Callable[[], Any]) -> float:
     return float(statistics.median(times))
 
 
-def view(tensor: torch.Tensor) -> Any:
-    """Return a tensor as the CUDA module takes it."""
-    return _cuda.View.of_dlpack(tensor.__dlpack__(stream=-1), "x")
-
-
-def both_norms(x: torch.Tensor, p: float, q: float) -> Any:
-    """Return what torch has for `norms`."""
-    return torch.linalg.vector_norm(x, p), torch.linalg.vector_norm(x, q)
-
-
-def largest(x: torch.Tensor, k: int) -> Any:
-    """Return what torch has for `topk_mask`."""
-    return torch.topk(x.abs(), k)
-
-
-def jobs(x: torch.Tensor) -> Iterator[tuple[str, Callable[[], Any], str, Callable[[], Any] | None]]:
-    """Yield each job, and a peer where torch has one that takes so many elements."""
-    stream = torch.cuda.current_stream().cuda_stream
-    array, rows = [view(x)], [view(x[: x.numel() // 256 * 256].view(-1, 256))]
-    one, two = (view(torch.empty(n, dtype=torch.float64, device="cuda")) for n in (1, 2))
-    many = view(torch.empty(x.numel() // 256, dtype=torch.float64, device="cuda"))
-    mask = torch.empty(x.numel(), dtype=torch.bool, device="cuda")
-    row_mask = mask[: x.numel() // 256 * 256].view(-1, 256)
-    for p, q in ((0.5, 1.0), (1.0, 2.0), (0.7, 1.3)):
-        own = partial(_cuda.norms, array, [], None, p, q, two, stream)
-        yield f"norms ({p:g}, {q:g})", own, "torch", partial(both_norms, x, p, q)
-    gini_peer = (lambda: torch.sort(x.abs())) if x.dtype == torch.float32 else None
-    yield "Gini", lambda: _cuda.gini(array, [], None, one, stream), "torch.sort", gini_peer
-    if x.dtype == torch.float32:
-        interval = view(torch.empty(5, dtype=torch.float64, device="cuda"))
-        for tol in (1e-6, 1e-8):
-            sketch = partial(
-                _cuda.gini_intervals, array, [], None, None, _core.interval_bits(tol), False, interval, stream
-            )
-            yield f"Gini within {tol:g}", sketch, "torch.sort", gini_peer
-    for share in (100, 10, 2):
-        k = x.numel() // share
-        own = partial(_cuda.topk_mask, array, [], None, k, [view(mask)], stream)
-        yield f"top-k mask {100 // share} %", own, "torch.topk", partial(largest, x, k)
-    matrix = x[: x.numel() // 256 * 256].view(-1, 256)
-    yield "rows of 256: Gini", lambda: _cuda.gini(rows, [], (1,), many, stream), "torch.sort", matrix.abs().sort
-    yield (
-        "rows of 256: top-k mask 10 %",
-        lambda: _cuda.topk_mask(rows, [], (1,), 25, [view(row_mask)], stream),
-        "torch.topk",
-        partial(largest, matrix, 25),
-    )
-
-
-def measure(elements: int, dtype: torch.dtype, cub: Path | None) -> Iterator[Row]:
+def measure(elements: int, dtype: torch.dtype, rate: float, cub: Path | None) -> Iterator[Row]:
     """Yield a row for every job; a peer that runs out of memory is left out."""
-    x = torch.randn(elements, device="cuda").to(dtype)
-    read = median_ms(x.view(torch.int16 if x.element_size() == 2 else torch.int32).max)
-    yield Row("one read (torch max)", str(dtype), read, 1.0, "", 0.0)
-    if cub is not None:
-        yield from cub_rows(cub, x, read)
+    x = torch.randn(elements, device=gpu_jobs.DEVICE).to(dtype)
+    whole = x.view({1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[x.element_size()])
+    read = median_ms(whole.max)
+    of_type = partial(Row, dtype=str(dtype).removeprefix("torch."), elements=elements, rate=rate, read=read)
+    yield of_type(Job("one read (torch max)", whole.max, gpu_jobs.size_of(x)), milliseconds=read)
+    if cub is not None and x.element_size() in (2, 4):
+        for job in cub_jobs(cub, x):
+            yield of_type(job, milliseconds=median_ms(job.call))
         torch.cuda.empty_cache()
-    for name, call, peer, peer_call in jobs(x):
-        own, other = median_ms(call), 0.0
+    for job in gpu_jobs.jobs(x):
+        own, other = median_ms(job.call), 0.0
         try:
-            other = median_ms(peer_call) if peer_call is not None else 0.0
+            other = median_ms(job.peer_call) if job.peer_call is not None else 0.0
         except torch.OutOfMemoryError:
             other = float("inf")
         torch.cuda.empty_cache()
-        yield Row(name, str(dtype), own, own / read, peer, other)
+        yield of_type(job, milliseconds=own, peer_milliseconds=other)
 
 
 class Cub:
@@ -152,12 +120,11 @@ class Cub:
         self._run("max", self._scratch["max"].data_ptr())
 
 
-def cub_rows(library: Path, x: torch.Tensor, read: float) -> Iterator[Row]:
-    """Yield what CUB takes for the same array."""
-    cub = Cub(library, x)
-    for name, call in (("one read (CUB max)", cub.max), ("the magnitudes sorted (CUB)", cub.sort)):
-        taken = median_ms(call)
-        yield Row(name, str(x.dtype), taken, taken / read, "", 0.0)
+def cub_jobs(library: Path, x: torch.Tensor) -> Iterator[Job]:
+    """Yield what CUB does with the same array."""
+    cub, n = Cub(library, x), gpu_jobs.size_of(x)
+    yield Job("one read (CUB max)", cub.max, n)
+    yield Job("the magnitudes sorted (CUB)", cub.sort, n)
 
 
 def copy_bandwidth() -> float:
@@ -175,29 +142,19 @@ def main() -> None:
     parser.add_argument("--card", default="", help="name and driver, for the table's first line")
     parser.add_argument("--cub", type=Path, help="bench/cub_peers.cu as a shared library")
     given = parser.parse_args()
-    if _cuda.device_count() == 0 or not torch.cuda.is_available():
+    if not gpu_jobs.is_reached():
         parser.exit(1, "this needs a GPU, its driver, and a torch built for CUDA\n")
+    rate = copy_bandwidth()
     provenance = (
         f"{given.card or torch.cuda.get_device_name()}, {dt.datetime.now(dt.timezone.utc):%Y-%m-%d %H:%M} UTC, "
-        f"torch {torch.__version__}, CUDA {torch.version.cuda}, copy {copy_bandwidth() / 1e12:.2f} TB/s, "
-        f"{given.elements:g} elements, medians of {REPEATS}"
+        f"torch {torch.__version__}, CUDA {torch.version.cuda}, copy {rate / 1e12:.2f} TB/s, "
+        f"{given.elements:g} elements, medians of {REPEATS}; bars are for {gpu_jobs.BAR_ELEMENTS:g} elements"
     )
     with given.output.open("w") as table:  # line by line, so that a failure leaves what was measured
-        print(
-            provenance,
-            "\n\n| job | type | ms | × one read | peer | ms |\n|---|---|---|---|---|---|",
-            sep="",
-            file=table,
-        )
-        for dtype in (torch.float32, torch.bfloat16):
-            for row in measure(int(given.elements), dtype, given.cub):
-                peer = f"{row.peer_milliseconds:.2f}" if row.peer_milliseconds else "–"
-                print(
-                    f"| {row.job} | {row.dtype.removeprefix('torch.')} | {row.milliseconds:.2f} | {row.passes:.2f} "
-                    f"| {row.peer} | {peer} |",
-                    file=table,
-                    flush=True,
-                )
+        print(provenance, HEAD, sep="\n\n", file=table)
+        for dtype in gpu_jobs.PARTS:
+            for row in measure(int(given.elements), dtype, rate, given.cub):
+                print(row, file=table, flush=True)
 
 
 if __name__ == "__main__":
