@@ -133,3 +133,30 @@ def test_calls_without_an_operator_are_not_traced(call: str) -> None:
         torch.compile(calls[call], fullgraph=True, backend="eager")(x)
     torch._dynamo.reset()
     same(calls[call](x), calls[call](X) if call != "topk_mask" else pqi.topk_mask(X, 3))
+
+
+def test_bounds_of_another_library(cupy: Cuda) -> None:
+    index, d = np.array([0.25, 0.5]), np.array([[10], [1000]])
+    for given in (Stand(d), d, d.tolist(), 10):
+        found = pqi.retained_bound_from_index(Stand(index), given)
+        same(host(found), pqi.retained_bound_from_index(index, d if isinstance(given, Stand) else given))
+    with pytest.raises(ValueError, match="d must be >= 0, got -3"):
+        pqi.retained_bound_from_index(Stand(index), [1, -3])
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.from_numpy, Stand])
+def test_bounds_refuse_alike_everywhere(make: Callable[[Any], Any], cupy: Cuda) -> None:
+    index = make(np.array([0.25, 0.5]))
+    pqi.index(Stand(X))
+    with pytest.raises(TypeError, match=r"index must hold real numbers, got dtype .*bool"):
+        pqi.retained_bound_from_index(make(np.array([True])), 3)
+    with pytest.raises(TypeError, match=r"d must hold real numbers, got dtype .*complex128"):
+        pqi.retained_bound_from_index(index, make(np.array([1j])))
+    with pytest.raises(ValueError, match=r"d must broadcast with index, got shapes \(3,\) and \(2,\)"):
+        pqi.retained_bound_from_index(index, make(np.arange(3)))
+
+
+def test_bounds_lie_on_one_device(cupy: Cuda) -> None:
+    pqi.index(Stand(X))
+    with pytest.raises(TypeError, match="d must be a CuPy array on cuda:0 as index is, or numbers of the host"):
+        pqi.retained_bound_from_index(Stand(np.ones(2)), Stand(np.ones(2), place=1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+import numpy as np
+
 
 def power_sums(on_cpu: bool) -> None:
     """Parts that wait for the next ones are kept on the host."""
@@ -24,6 +26,23 @@ def length(d: float) -> None:
     """The rule of `_check.indices_and_lengths` for one number, which torch.compile may be tracing."""
     if not d >= 0:
         raise ValueError(f"d must be >= 0, got {d}")
+
+
+def beside_index(name: str, is_there: bool, wanted: str, dtype: str) -> None:
+    """What `_check.indices_and_lengths` demands of numbers on the host, and that they lie together."""
+    if not is_there:
+        raise TypeError(f"{name} must be {wanted} as index is, or numbers of the host")
+    kind = dtype.removeprefix("torch.")
+    if kind == "bool" or kind.startswith("complex"):
+        raise TypeError(f"{name} must hold real numbers, got dtype {dtype}")
+
+
+def common_shape(index: tuple[int, ...], d: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that both broadcast to."""
+    try:
+        return np.broadcast_shapes(index, d)
+    except ValueError:
+        raise ValueError(f"d must broadcast with index, got shapes {d} and {index}") from None
 
 
 def refuse_library(name: str, found: str) -> NoReturn:

@@ -274,9 +274,14 @@ def _mask(library: Library, where: Any, x: Any) -> Any:
 
 
 def bound_of_tensors(index: Any, d: Any, p: float, q: float, eta: float) -> Any:
-    """`retained_bound_from_index` of CUDA tensors; whether d ≥ 0 is not looked at."""
-    library = TorchDevice(index.device)
-    numbers, lengths = (library.convert(x, "float64") for x in (index, d))
-    shape = tuple((numbers + lengths).shape)
-    numbers, lengths = (library.convert(library.broadcast(x, shape), "float64") for x in (numbers, lengths))
+    """`retained_bound_from_index` of arrays on a device; whether a d that lies there is ≥ 0 is not looked at."""
+    library = _library_of([index], ["index"])
+    if not _arrays.on_cuda(d):
+        d = library.from_host(_check.indices_and_lengths(np.zeros(()), _arrays.to_numpy("d", d))[1].copy())
+    for name, numbers in (("index", index), ("d", d)):
+        _check_device.beside_index(name, library.holds(numbers), str(library), str(numbers.dtype))
+    shape = _check_device.common_shape(tuple(index.shape), tuple(d.shape))
+    numbers, lengths = (
+        library.convert(library.broadcast(library.convert(x, "float64"), shape), "float64") for x in (index, d)
+    )
     return Engine(library).retained_bound_from_index(numbers, lengths, p, q, eta)
