@@ -13,6 +13,7 @@ import pytest
 
 import pqi
 from checkpoint.files import WEIGHTS, entry, good_safetensors, put, refusal, safetensors
+from pqi.checkpoint import stored
 from pqi.checkpoint.safetensors_file import DTYPES, read_safetensors
 from pqi.checkpoint.stored import natural
 
@@ -58,6 +59,15 @@ def test_long_names_are_refused_before_they_are_sorted(tmp_path: Path) -> None:
     assert tracemalloc.get_traced_memory()[1] < 20 * sum(map(len, names))
     tracemalloc.stop()
     assert len(keys) == 500
+
+
+def test_names_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "MOST_NAMED", 16)
+    header = {name: entry("U8", [1], i, i + 1) for i, name in enumerate(("a" * 8, "b" * 8))}
+    path = put(tmp_path, "m.safetensors", safetensors(header, bytes(2)))
+    assert len(pqi.scan(path).tensors) == 2
+    header["c"] = entry("U8", [1], 2, 3)
+    assert "at most 16 characters together" in refusal(put(tmp_path, "m.safetensors", safetensors(header, bytes(3))))
 
 
 def test_empty_tensors_and_padding(tmp_path: Path) -> None:

@@ -18,10 +18,13 @@ from pqi.checkpoint.raw_tensor import RawTensor, row_major
 Bytes = NDArray[np.uint8]
 
 MOST_DIMENSIONS = 64
+SURROGATES = re.compile("[\ud800-\udfff]")
 MOST_TENSORS = 200_000
 """A file with more tensors is refused: nothing that large is known, and a hostile one could ask for endless memory."""
 LONGEST_NAME = 4096
 """Characters of a tensor's name: the longest that is known has under 200, and tables sort and print them."""
+MOST_NAMED = 16 << 20
+"""Characters of all names of a file, several times those of any that is known: to sort more takes many seconds."""
 MOST_READS = 4
 """Tensors may share storage (tied weights, views), but must not read a file more often than this."""
 
@@ -171,7 +174,7 @@ def check_tensors(path: Path, tensors: tuple[StoredTensor, ...], size: int) -> N
         if tensor.name in names:
             refuse(path, f"tensor names must be unique, got {shown(tensor.name)} twice")
         names.add(tensor.name)
-        if any("\ud800" <= character <= "\udfff" for character in tensor.name):
+        if SURROGATES.search(tensor.name):
             refuse(path, f"tensor names must be text, got {shown(tensor.name)}")
         if len(tensor.shape) > MOST_DIMENSIONS:
             refuse(
@@ -179,5 +182,7 @@ def check_tensors(path: Path, tensors: tuple[StoredTensor, ...], size: int) -> N
                 f"tensor {shown(tensor.name)} must have at most {MOST_DIMENSIONS} dimensions, got {len(tensor.shape)}",
             )
         distinct[tensor.name if tensor.identity is None else tensor.identity] = tensor.nbytes
+    if sum(len(tensor.name) for tensor in tensors) > MOST_NAMED:
+        refuse(path, f"tensor names must have at most {MOST_NAMED} characters together")
     if sum(distinct.values()) > MOST_READS * size:
         refuse(path, f"tensors must not read the file more than {MOST_READS} times over")

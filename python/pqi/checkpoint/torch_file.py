@@ -17,6 +17,7 @@ from pqi.checkpoint.pickled import Call, Pairs, Persistent, Symbol, read_pickle
 from pqi.checkpoint.raw_tensor import extent
 from pqi.checkpoint.stored import (
     LONGEST_NAME,
+    MOST_NAMED,
     MOST_TENSORS,
     Checkpoint,
     Origin,
@@ -30,8 +31,6 @@ LARGEST_PICKLE = 64 << 20
 DEEPEST = 64
 MOST_REPEATED = 50_000
 """Items of containers that are met again, as shared state dicts are; a short pickle can repeat them endlessly."""
-MOST_NAMED = 64 << 20
-"""Characters of all names: tensors share the long key of a container, which each of their names repeats."""
 
 STORAGES = {
     "DoubleStorage": "float64",
@@ -159,7 +158,7 @@ def _walk(path: Path, content: Any) -> Iterator[tuple[str, Found]]:
             found = _rebuilt(value)
             if found is not None:
                 name = _name(path, place)
-                named += len(name)
+                named += len(name)  # which repeats keys that the pickle holds once
                 if named > MOST_NAMED:
                     refuse(path, f"tensor names must have at most {MOST_NAMED} characters together")
                 yield name, found
