@@ -15,7 +15,7 @@ import pytest
 from checkpoint.conftest import Run
 from checkpoint.files import GOOD, put
 from checkpoint.test_scanning import weights
-from pqi.checkpoint import masking, targets
+from pqi.checkpoint import mask_command, masking, targets
 
 HALF = ("--method", "fraction", "--share", "0.5")
 
@@ -122,6 +122,9 @@ def test_what_lies_beside_the_weights_is_copied(run: Run, tmp_path: Path, monkey
     found = json.loads(run("mask", model, "-o", out, *HALF, "--force", "--json")[1])
     assert found["copied"] == [str(out / name) for name in copied]
     assert found["not_copied"][-1] == str(model / "runs")
+    monkeypatch.setattr(mask_command, "MOST_NAMED", 2)
+    text = run("mask", model, "-o", out, *HALF, "--force")[1]
+    assert "\ncopied: README.md, config.json and 2 more\nnot copied: large.txt, optimizer.pt and 3 more\n" in text
     assert run("scan", out)[0] == 0
 
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,8 @@ No training follows, so accuracy is not looked after: this is what the weights a
 
 """
 
+MOST_NAMED = 12
+"""Files of a kind that are printed by name; --json has all of them."""
 SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 SAP_OPTIONS = (
@@ -199,10 +202,15 @@ def _print(report: MaskReport) -> None:
         print(f"as before: {left} beside floats; --include or another scope prunes them")
     print(f"written: {', '.join(map(str, report.files))}")
     if targets.copies:
-        print(f"copied: {', '.join(shown(file.name) for file in targets.copies)}")
+        print(f"copied: {_names(tuple(targets.copies))}")
     if targets.left:
-        print(f"not copied: {', '.join(shown(file.name) for file in targets.left)}")
+        print(f"not copied: {_names(targets.left)}")
     _print_sizes(report.sizes)
+
+
+def _names(files: Sequence[Path]) -> str:
+    more = f" and {len(files) - MOST_NAMED} more" if len(files) > MOST_NAMED else ""
+    return ", ".join(shown(file.name) for file in files[:MOST_NAMED]) + more
 
 
 def _print_sizes(sizes: Sizes) -> None:
