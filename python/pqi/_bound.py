@@ -55,7 +55,7 @@ def retained_bound(
 
     Notes
     -----
-    Costs one read, as `index`. It follows from M_p/M_q itself, to about 1e-14 · (1 + 1/p) relative. Carries no
+    Costs one read, as `index`; on CUDA devices what `power_means` does. It follows from M_p/M_q itself, to about 1e-14 · (1 + 1/p) relative. Carries no
     gradient.
 
     References
@@ -99,7 +99,8 @@ def retained_bound_from_index(index: Any, d: Any, p: float = 0.5, q: float = 1.0
     Raises
     ------
     ValueError
-        If the exponents or eta are out of range, d is negative or NaN, or the shapes do not broadcast.
+        If the exponents or eta are out of range, d is negative or NaN (one that lies on a CUDA device is not looked
+        at), or the shapes do not broadcast.
 
     Notes
     -----

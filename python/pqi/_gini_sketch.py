@@ -160,7 +160,8 @@ def gini_sketch(x: Any, *, where: Any = None, tol: float = DEFAULT_TOL) -> GiniS
     -----
     Costs one read. One- and two-byte types are counted exactly, and their interval is rounding error; so is that of
     constant data. float64, 32- and 64-bit integers travel as float64 (64-bit integers beyond 2^53 are rounded), all
-    others as float32. A sum of sketches of different `tol` has the fewer buckets of the two.
+    others as float32. A sum of sketches of different `tol` has the fewer buckets of the two. Torch tensors are measured
+    eagerly: `torch.compile(fullgraph=True)` refuses the call.
 
     Memory: a table for each thread (1 MiB for float32 at the default; for float64 8 KiB for each power of two that
     occurs, at most 16 MiB; eight times as much at the finest) and 32 bytes for each bucket that is not empty. The same

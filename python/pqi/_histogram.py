@@ -149,7 +149,7 @@ def histogram(x: Any, *, where: Any = None) -> Histogram:
     -----
     Costs one read, 512 KiB for the counts and as much for each thread; an array on a CUDA device is counted there, and
     the host waits for the counts. NaN and infinities count as magnitudes and make the measures nan, as they do
-    elsewhere.
+    elsewhere. Torch tensors are counted eagerly: `torch.compile(fullgraph=True)` refuses the call.
 
     Examples
     --------
