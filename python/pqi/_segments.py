@@ -53,7 +53,8 @@ def segments(values: Any, offsets: Any) -> Segments:
     -----
     Costs 16 bytes a group beyond what the measure needs. Groups of similar size are computed side by side, in the lanes
     of vector registers where they are short; on a CUDA device by the programs for rows, groups that differ by less than
-    a factor of two at a time. Of torch tensors they are measured eagerly: `torch.compile(fullgraph=True)` refuses them.
+    a factor of two at a time. Of torch tensors they are measured eagerly, which `torch.compile(fullgraph=True)`
+    refuses.
 
     Examples
     --------
