@@ -55,8 +55,8 @@ def retained_bound(
 
     Notes
     -----
-    Costs one read, as `index`; on CUDA devices what `power_means` does. It follows from M_p/M_q itself, to about 1e-14 · (1 + 1/p) relative. Carries no
-    gradient.
+    Costs one read, as `index`; on CUDA devices what `power_means` does. It follows from M_p/M_q itself, to about
+    1e-14 · (1 + 1/p) relative. Carries no gradient.
 
     References
     ----------
