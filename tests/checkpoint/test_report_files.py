@@ -123,3 +123,14 @@ def test_a_reader_that_goes_away_is_no_error(options: list[str], folder: Path) -
     assert process.stderr.read() == f"written: {folder / 'page.html'}\n".encode()
     process.stderr.close()
     assert process.wait() == 0
+
+
+def test_a_page_in_the_scanned_folder_is_written_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, page = folder / "model", folder / "model" / "report.html"
+    (model / "good.npz").unlink()
+    for text in (None, "an earlier page"):
+        if text is not None:
+            page.write_text(text)
+        assert cli.main(["scan", str(model), "--html", str(page)]) == 0
+        assert "<html" in page.read_text()
+    capsys.readouterr()

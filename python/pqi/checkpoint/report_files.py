@@ -14,6 +14,7 @@ from pqi.checkpoint.stored import shown
 
 STDOUT = Path("-")
 CHECKPOINTS = {".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".npy", ".npz"}
+REPORTS = {".html", ".csv"}
 STARTS = (MAGIC, b"PK\x03\x04", b"\x80\x02")
 """How arrays, archives and pickles begin."""
 
@@ -90,12 +91,17 @@ def _check_writable(target: Path) -> None:
 def _check_harmless(option: str, target: Path, inputs: Iterable[Path]) -> None:
     if not target.is_file():
         return
-    check_apart({option: target}, (file for path in inputs for file in (path.iterdir() if path.is_dir() else [path])))
+    check_apart({option: target}, (file for path in inputs for file in _files_of(path)))
     with target.open("rb") as file:
         start = file.read(9)
     header = start[8:9] == b"{" and int.from_bytes(start[:8], "little") < target.stat().st_size
     if target.suffix.lower() in CHECKPOINTS or start.startswith(STARTS) or header:
         raise ValueError(f"{option} must not overwrite a checkpoint, got {shown(target, 400)}")
+
+
+def _files_of(path: Path) -> Iterable[Path]:
+    """The files that a path may be read from; pages and tables in a folder are reports of an earlier scan."""
+    return (file for file in path.iterdir() if file.suffix not in REPORTS) if path.is_dir() else [path]
 
 
 def _write(target: Path, write: Callable[[TextIO], object]) -> None:
