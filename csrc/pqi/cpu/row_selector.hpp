@@ -116,8 +116,9 @@ class RowSelector {
   const Groups& groups_;
   const Kernels& table_;
   const KeyRule<K> rule_;
-  K previous_ = 0;     // the threshold of the group before
-  double stride_ = 1;  // how far its neighbouring ranks lay apart
+  K previous_ = 0;  // the threshold of the group before
+  // How far its neighbouring ranks lay apart; at first what lies between close and far neighbours among float keys.
+  double stride_ = sizeof(K) == 8 ? 0x1p46 : sizeof(K) == 4 ? 0x1p17 : 1;
   uint8_t buffer_[chunk_size];
 };
 
