@@ -179,10 +179,38 @@ def test_masks_of_another_library(cupy: Cuda) -> None:
         pqi.index(Stand(X), where=Stand(X))
 
 
-def test_unknown_libraries_are_told_the_way() -> None:
-    strange = SimpleNamespace(__dlpack_device__=lambda: (2, 0), shape=(3,))
-    with pytest.raises(TypeError, match="x must be a torch tensor or a CuPy array .*pass torch.from_dlpack"):
-        pqi.index(strange)
+class Strange:
+    """An array of a library that pqi does not know, on a device."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = np.asarray(values)
+        self.shape = self.values.shape
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 2, 0
+
+
+def test_other_libraries_are_read_as_tensors(cuda: Cuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "from_dlpack", lambda array: torch.from_numpy(array.values))
+    k, offsets = np.array([0, 3, 300, 1, 7]), [0, 100, 1500]
+    for name, call in CALLS.items():
+        found = call(Strange(X), {"axis": 1, "where": Strange(LIVE)})
+        same(found, CALLS[name](X, {"axis": 1, "where": LIVE}))
+    same(pqi.topk_mask(Strange(X), Strange(k), axis=1), pqi.topk_mask(X, k, axis=1))
+    pools = [pqi.pooled(arrays) for arrays in ([Strange(X), torch.from_numpy(X[0])], [X, X[0]])]
+    same(pqi.gini(pools[0], where=[Strange(LIVE), LIVE[0]]), pqi.gini(pools[1], where=[LIVE, LIVE[0]]))
+    parts = pqi.segments(Strange(X.ravel()), offsets)
+    same(pqi.index(parts), pqi.index(pqi.segments(X.ravel(), offsets)))
+    assert isinstance(parts.values, Strange)
+    index = np.array([0.1, 0.9])
+    same(pqi.retained_bound_from_index(Strange(index), 300), pqi.retained_bound_from_index(index, 300))
+    assert isinstance(pqi.index(Strange(X)), torch.Tensor)
+
+
+def test_other_libraries_without_a_torch_that_reaches_the_device() -> None:
+    with pytest.raises(TypeError, match="x must be a torch tensor or a CuPy array .* where torch reaches the device"):
+        pqi.index(Strange(X))
 
 
 def test_without_the_module_or_a_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,5 +49,5 @@ def refuse_library(name: str, found: str) -> NoReturn:
     """Only these libraries tell their stream and allocate results; a call is of one of them."""
     raise TypeError(
         f"{name} must be a torch tensor or a CuPy array if it lies on a CUDA device, as must all arrays beside it, "
-        f"got {found}; pass torch.from_dlpack(x), which copies nothing"
+        f"got {found}; arrays of other libraries are read as tensors where torch reaches the device"
     )

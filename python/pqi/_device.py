@@ -1,6 +1,7 @@
 """Arrays on CUDA devices: `pqi._cuda` behind the functions of the core.
 
-Results are allocated by the library that the arrays are from, on their device. Everything is enqueued on the stream
+Results are allocated by the library that the arrays are from, on their device; arrays of other libraries than torch and
+CuPy are read as torch's and answered so. Everything is enqueued on the stream
 that is current there, and nothing waits for it but what the host goes on with: counts of a histogram, a sketch, and
 the widths of the intervals of `gini(tol=)`. `pqi._cuda` is imported with the first such array.
 """
@@ -11,7 +12,9 @@ import importlib
 import math
 import sys
 from collections.abc import Sequence
+from copy import copy
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -174,6 +177,7 @@ class Engine:
 
     def counts(self, k: Any, batch: _arrays.Batch) -> Any:
         """How many to select: on the host checked against the groups' sizes, on the device clamped to live entries."""
+        k = adopted(k)
         if not _arrays.on_cuda(k):
             host = k if type(k) is int else _arrays.to_numpy("k", k)
             checked = _check.counts(host, batch.sizes(), batch.group_shape)
@@ -214,8 +218,31 @@ def of_tensors(tensors: Views, masks: Views, axes: tuple[int, ...] | None, keepd
     return of_arrays(TorchDevice(tensors[0].device), tensors, masks, axes, keepdims)
 
 
+def adopted(x: Any) -> Any:
+    """Arrays on a device as tensors that share their memory; torch's and CuPy's, and others where no torch reaches it, as
+    they are.
+    """
+    if isinstance(x, Pooled):
+        return Pooled([adopted(array) for array in x.arrays])
+    if isinstance(x, Segments):
+        x = copy(x)
+        x.values = adopted(x.values)
+        return x
+    if isinstance(x, (list, tuple)):
+        return [adopted(array) for array in x]
+    if not _arrays.on_cuda(x) or _kind(x) in ("torch", "cupy") or find_spec("torch") is None:
+        return x
+    torch = _tensors.library()
+    return torch.from_dlpack(x) if torch.cuda.is_available() else x
+
+
+def _kind(array: Any) -> str:
+    return "torch" if _tensors.is_torch(array) else type(array).__module__.partition(".")[0]
+
+
 def prepare(x: Any, axis: Any, keepdims: Any, where: Any, names: dict[str, Any]) -> _arrays.Batch:
     """Check a measure's array arguments where the first array is on a device."""
+    x, where = adopted(x), adopted(where)
     if isinstance(x, Segments):
         return _prepare_segments(x, axis, keepdims, where, names)
     if _tensors.are_torch(x):
@@ -252,7 +279,7 @@ def _prepare_segments(x: Segments, axis: Any, keepdims: Any, where: Any, names: 
 
 
 def _library_of(arrays: Views, names: Sequence[str]) -> Library:
-    kinds = ["torch" if _tensors.is_torch(array) else type(array).__module__.partition(".")[0] for array in arrays]
+    kinds = [_kind(array) for array in arrays]
     for kind, name, array in zip(kinds, names, arrays, strict=True):
         if kind not in ("torch", "cupy") or kind != kinds[0]:
             _check_device.refuse_library(name, type(array).__name__)
@@ -275,6 +302,7 @@ def _mask(library: Library, where: Any, x: Any) -> Any:
 
 def bound_of_tensors(index: Any, d: Any, p: float, q: float, eta: float) -> Any:
     """`retained_bound_from_index` of arrays on a device; whether a d that lies there is ≥ 0 is not looked at."""
+    index, d = adopted(index), adopted(d)
     library = _library_of([index], ["index"])
     if not _arrays.on_cuda(d):
         d = library.from_host(_check.indices_and_lengths(np.zeros(()), _arrays.to_numpy("d", d))[1].copy())
