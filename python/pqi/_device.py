@@ -219,8 +219,9 @@ def of_tensors(tensors: Views, masks: Views, axes: tuple[int, ...] | None, keepd
 
 
 def adopted(x: Any) -> Any:
-    """Arrays on a device as tensors that share their memory; torch's and CuPy's, and others where no torch reaches it, as
-    they are.
+    """Arrays on a device as tensors that share their memory.
+
+    Those of torch and CuPy stay what they are, and so does everything where no torch reaches the device.
     """
     if isinstance(x, Pooled):
         return Pooled([adopted(array) for array in x.arrays])
