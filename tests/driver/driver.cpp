@@ -119,7 +119,8 @@ void measure(const Sample& sample, const std::string& name, const Arrangement& h
   for (const uint64_t share : {100, 10, 2, 1}) {
     std::vector<uint64_t> k;
     for (uint64_t n : live) k.push_back(n / share);
-    print("thresholds", hash_of(count, [&](double* out) { cpu::topk_threshold(groups, {k.data(), 0}, live.data(), out); }));
+    print("thresholds",
+          hash_of(count, [&](double* out) { cpu::topk_threshold(groups, {k.data(), 0}, live.data(), out); }));
     print("masks", masks_of(groups, how, k, live));
   }
 }
