@@ -155,7 +155,8 @@ struct Kernels {
   void (*order16)(const uint16_t*, size_t n, KeyRule<uint16_t>, int32_t* out);
   void (*order32)(const uint32_t*, size_t n, KeyRule<uint32_t>, int32_t* out);
   void (*order64)(const uint64_t*, size_t n, KeyRule<uint64_t>, int64_t* out);
-  // Finds where rows of `width` keys are cut, 1 ≤ k ≤ width. `tile` has room for tile_rows(width) · lanes keys.
+  // Finds where rows of `width` keys are cut, 1 ≤ k ≤ width; lanes without a row take tile_rows(width) for k. `tile`
+  // has room for tile_rows(width) · lanes keys.
   void (*cut_rows32)(const OrderedRows<int32_t>&, size_t width, const int32_t* k, int32_t* tile, CutHint<int32_t>*,
                      Cuts<int32_t>*);
   void (*cut_rows64)(const OrderedRows<int64_t>&, size_t width, const int64_t* k, int64_t* tile, CutHint<int64_t>*,
