@@ -71,6 +71,28 @@ def test_sizes_that_vary_do_not_pile_up() -> None:
         assert held() <= 8 << 20
 
 
+def test_a_large_mask_gives_its_memory_back_with_its_last_view() -> None:
+    x = draw("normal", 3 << 20).reshape(3, -1)
+    mask = pqi.topk_mask(x, 1_000)
+    idle = held()
+    view = mask[1:]
+    kept = view.copy()
+    del mask
+    assert held() == idle
+    again = pqi.topk_mask(-x[::-1], 1_000)
+    assert not np.shares_memory(view, again)
+    np.testing.assert_array_equal(view, kept)
+    idle = held()
+    del view
+    assert held() >= idle + x.size
+    idle = held()
+    assert pqi.topk_mask(x, 1_000).sum() == 1_000
+    assert held() == idle
+    pqi.release_workspace()
+    assert held() == 0
+    assert again.sum() == 1_000
+
+
 def test_callers_never_share_a_block() -> None:
     arrays = [draw(name, N, seed) for seed, name in enumerate(("normal", "int4", "lognormal"))]
     expected = [(pqi.gini(x), pqi.topk_mask(x, N // 3).tobytes()) for x in arrays]

@@ -11,6 +11,7 @@
 #include "../pqi/cpu/workspace.hpp"
 #include "accumulators.hpp"
 #include "arguments.hpp"
+#include "new_mask.hpp"
 #include "view_class.hpp"
 #include "whole.hpp"
 
@@ -278,6 +279,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("use_isa", &cpu::use_isa, py::arg("name"));
   m.def("num_threads", &cpu::num_threads);
   m.def("set_num_threads", &cpu::set_num_threads, py::arg("threads"));
+  m.def("new_mask", &new_mask, py::arg("shape"));
   m.def("workspace_bytes", &cpu::workspace_bytes);
   m.def("workspace_limit", &cpu::workspace_limit);
   m.def("set_workspace_limit", &cpu::set_workspace_limit, py::arg("limit"));

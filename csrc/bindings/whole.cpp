@@ -12,6 +12,7 @@
 #include "../pqi/cpu/norms.hpp"
 #include "../pqi/cpu/topk.hpp"
 #include "dlpack_view.hpp"
+#include "new_mask.hpp"
 
 namespace pqi {
 namespace {
@@ -125,7 +126,7 @@ py::object topk_mask(const View& x, Arguments arguments) {
   const size_t size = x.size();
   const std::optional<uint64_t> k = count(arguments[1], size);
   if (!k) return {};
-  py::array_t<bool> mask(std::vector<py::ssize_t>(x.shape, x.shape + x.ndim));
+  py::array_t<bool> mask = new_mask(std::vector<py::ssize_t>(x.shape, x.shape + x.ndim));
   View out = x;
   out.data = reinterpret_cast<const char*>(mask.mutable_data());
   out.dtype = DType::boolean;

@@ -41,17 +41,13 @@ class Kind:
         return self.scalar(values) if values.ndim == 0 else self.array(values)
 
 
-def _empty_bool(shape: tuple[int, ...]) -> Any:
-    return np.empty(shape, dtype=np.bool_)
-
-
-_NUMPY = Kind(scalar=lambda value: value[()], array=lambda values: values, empty_mask=_empty_bool)
+_NUMPY = Kind(scalar=lambda value: value[()], array=lambda values: values, empty_mask=_core.new_mask)
 _ONE_NUMPY = [_NUMPY]
-_PYTHON = Kind(scalar=lambda value: value.item(), array=lambda values: values, empty_mask=_empty_bool)
+_PYTHON = Kind(scalar=lambda value: value.item(), array=lambda values: values, empty_mask=_core.new_mask)
 _TORCH = Kind(
     scalar=lambda value: library().from_numpy(value),
     array=lambda values: library().from_numpy(values),
-    empty_mask=lambda shape: library().empty(shape, dtype=library().bool),
+    empty_mask=lambda shape: library().from_numpy(_core.new_mask(shape)),
 )
 
 
@@ -61,7 +57,7 @@ def _foreign_kind(x: Any) -> Kind:
     build = getattr(namespace, "from_dlpack", None)
     if build is None:
         return _NUMPY
-    return Kind(build, build, _empty_bool)
+    return Kind(build, build, _core.new_mask)
 
 
 def _torch_view(x: Any, name: str = "x") -> View:
@@ -281,7 +277,7 @@ def of_tensors(
 def empty_masks(batch: Batch) -> tuple[list[Any], list[Any]]:
     """An uninitialised mask for each input array, in its kind, and the engine's view of it."""
     if batch.kinds is _ONE_NUMPY:
-        mask = _empty_bool(batch.views[0].shape)
+        mask = _core.new_mask(batch.views[0].shape)
         return [mask], [View.of_numpy(mask, "out")]
     if batch.engine is not _core:
         masks, views = batch.engine.empty_masks(batch.views)
