@@ -1,10 +1,12 @@
 // Power sums of a histogram of magnitude codes, which is how large groups of one- and two-byte types are measured.
 //
-// Σ count·value^r: each product exact in double-double, those of 256 neighbouring codes added in ascending order, and
-// these runs merged in ascending order. Codes that do not occur add nothing. Powers are of value·2^−scale, where the
-// scale follows from the least and the greatest magnitude that occur and are not zero.
+// Σ count·value^r. For r = 1 and 2, whose powers float64 holds, the sum is exact and rounded once: it need not come
+// from a histogram then. For any other r each product is exact in double-double, those of 256 neighbouring codes are
+// added in ascending order, and these runs merged in ascending order. Codes that do not occur add nothing. These powers
+// are of value·2^−scale, where the scale follows from the least and the greatest magnitude that occur and are not zero.
 #pragma once
 
+#include "exact_sum.hpp"
 #include "magnitude_key.hpp"
 #include "reduction.hpp"
 
@@ -17,6 +19,15 @@ inline constexpr size_t histogram_run = 256;
 // that bits do not depend on layout either.
 inline constexpr size_t histogram_minimum = size_t(1) << 20;
 PQI_HD constexpr bool counts_codes(DType t, size_t size) { return is_narrow(t) && size >= histogram_minimum; }
+
+PQI_HD bool sums_exactly(double r) { return r == 1.0 || r == 2.0; }
+
+// Σ count·value^r for such an exponent, after carries; `largest` is the largest value that occurs.
+PQI_HD PowerSum exact_power_sum(const ExactSum& sum, double largest) {
+  PowerSum result;
+  result.total.hi = largest - largest == 0.0 ? sum.value() : largest;
+  return result;
+}
 
 PQI_HD int histogram_scale(double smallest, double largest, double r) {
   return scale_of(0.0, chunk_scale(binade(largest), binade(smallest), r));

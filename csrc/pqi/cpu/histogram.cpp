@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "code_counter.hpp"
+#include "code_summer.hpp"
 #include "group_loop.hpp"
 #include "isa.hpp"
 #include "parallel.hpp"
@@ -15,21 +15,32 @@ bool uses_histogram(const Groups& groups, size_t size) {
   return groups.homogeneous() && counts_codes(groups.dtype(), size);
 }
 
-Histogram histogram_of(const Groups& groups, size_t group) {
+namespace {
+
+// Hands the live codes of a group to one taker a thread, chunk by chunk.
+template <class Taker>
+std::vector<Taker> take_codes(const Groups& groups, size_t group, const Taker& fresh) {
   const size_t size = groups.size(group), blocks = blocks_of(size);
-  std::vector<CodeCounter> counters(static_cast<size_t>(threads_for(blocks)), CodeCounter(groups.dtype()));
+  std::vector<Taker> takers(static_cast<size_t>(threads_for(blocks)), fresh);
   std::vector<Reader> readers;
-  for (size_t t = 0; t < counters.size(); ++t) readers.emplace_back(groups, kernels()).select(group);
-  parallel_for(blocks, int(counters.size()), [&](size_t block, int thread) {
+  for (size_t t = 0; t < takers.size(); ++t) readers.emplace_back(groups, kernels()).select(group);
+  parallel_for(blocks, int(takers.size()), [&](size_t block, int thread) {
     const size_t end = std::min((block + 1) * block_size, size);
     for (size_t begin = block * block_size; begin < end; begin += chunk_size) {
       size_t n = std::min(chunk_size, end - begin);
       const uint16_t* bits = readers[thread].read_live<uint16_t>(begin, n);
-      counters[thread].add(bits, n);
+      takers[thread].add(bits, n);
     }
   });
-  Histogram histogram{groups.dtype(), Buffer<uint64_t>(65536, 0)};
-  for (const CodeCounter& counter : counters) counter.add_to(histogram.counts);
+  return takers;
+}
+
+}  // namespace
+
+Histogram histogram_of(const Groups& groups, size_t group) {
+  Histogram histogram{groups.dtype(), Buffer<uint64_t>(histogram_codes, 0)};
+  for (const CodeCounter& counter : take_codes(groups, group, CodeCounter(groups.dtype())))
+    counter.add_to(histogram.counts);
   return histogram;
 }
 
@@ -59,7 +70,8 @@ namespace {
 // The codes that occur, zero aside, in ascending order.
 struct Occurring {
   Buffer<uint32_t> code;
-  Buffer<double> value, count;
+  Buffer<double> value;
+  Buffer<uint64_t> count;
 
   explicit Occurring(const Histogram& histogram) : code(histogram.counts.size()) {
     size_t n = 0;
@@ -72,7 +84,7 @@ struct Occurring {
     count.resize(n);
     for (size_t i = 0; i < n; ++i) {
       value[i] = key_value(histogram.dtype, code[i]);
-      count[i] = double(histogram.counts[code[i]]);
+      count[i] = histogram.counts[code[i]];
     }
   }
 };
@@ -92,34 +104,72 @@ void raise(Buffer<double>& value, double r) {
   }
 }
 
+// By runs of neighbouring codes; `high` and `low` are room for a number a code.
+PowerSum run_sum(const Occurring& found, double r, Buffer<double>& high, Buffer<double>& low) {
+  const size_t n = found.code.size();
+  PowerSum result;
+  result.scale = histogram_scale(found.value.front(), found.value.back(), r);
+  const double unit = exact_power_of_two(-int(result.scale));
+  for (size_t i = 0; i < n; ++i) high[i] = found.value[i] * unit;
+  raise(high, r);
+  for (size_t i = 0; i < n; ++i) {
+    const DoubleDouble product = exact_product(high[i], double(found.count[i]));
+    high[i] = product.hi;
+    low[i] = product.lo;
+  }
+  for (size_t i = 0; i < n;) {
+    DoubleDouble sum;
+    const size_t run = found.code[i] / histogram_run;
+    for (; i < n && found.code[i] / histogram_run == run; ++i) sum.add({high[i], low[i]});
+    result.total.add(sum);
+  }
+  return result;
+}
+
+// Adds a histogram's share to a sum that is exact.
+PowerSum whole_sum(const Occurring& found, double r, ExactSum sum) {
+  const double largest = found.value.empty() ? 0.0 : found.value.back();
+  for (size_t i = 0; i < found.code.size() && largest < infinity; ++i)
+    sum.add_times(found.count[i], power(found.value[i], r));
+  sum.carry();
+  return exact_power_sum(sum, largest);
+}
+
+bool sums_in_registers(DType t, const std::vector<double>& exponents) {
+  return kernels().sum_codes != nullptr && (t == DType::f16 || t == DType::bf16) &&
+         std::all_of(exponents.begin(), exponents.end(), sums_exactly);
+}
+
 }  // namespace
 
 std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents) {
-  std::vector<PowerSum> sums(exponents.size());
   const Occurring found(histogram);
   const size_t n = found.code.size();
-  if (n == 0) return sums;
   Buffer<double> high(n), low(n);
-  for (size_t e = 0; e < exponents.size(); ++e) {
-    const double r = exponents[e];
-    const int scale = histogram_scale(found.value.front(), found.value.back(), r);
-    const double unit = exact_power_of_two(-scale);
-    for (size_t i = 0; i < n; ++i) high[i] = found.value[i] * unit;
-    raise(high, r);
-    for (size_t i = 0; i < n; ++i) {
-      const DoubleDouble product = exact_product(high[i], found.count[i]);
-      high[i] = product.hi;
-      low[i] = product.lo;
-    }
-    sums[e].scale = scale;
-    for (size_t i = 0; i < n;) {
-      DoubleDouble sum;
-      const size_t run = found.code[i] / histogram_run;
-      for (; i < n && found.code[i] / histogram_run == run; ++i) sum.add({high[i], low[i]});
-      sums[e].total.add(sum);
+  std::vector<PowerSum> sums;
+  for (double r : exponents) {
+    if (sums_exactly(r)) {
+      sums.push_back(whole_sum(found, r, {}));
+    } else {
+      sums.push_back(n == 0 ? PowerSum{} : run_sum(found, r, high, low));
     }
   }
   return sums;
+}
+
+SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<double>& exponents) {
+  if (!sums_in_registers(groups.dtype(), exponents)) {
+    const Histogram histogram = histogram_of(groups, group);
+    return {power_sums(histogram, exponents), histogram.live()};
+  }
+  Histogram counted{groups.dtype(), Buffer<uint64_t>(histogram_codes, 0)};
+  ExactSum one, two;
+  SumsOfCodes result;
+  for (const CodeSummer& summer : take_codes(groups, group, CodeSummer(groups.dtype(), kernels())))
+    summer.add_to(counted.counts, one, two, result.live);
+  const Occurring found(counted);
+  for (double r : exponents) result.sums.push_back(whole_sum(found, r, r == 1.0 ? one : two));
+  return result;
 }
 
 }  // namespace pqi::cpu

@@ -29,4 +29,11 @@ Above count_above(const Histogram& histogram, double magnitude);
 // Σ count·value^r for each exponent, as ../histogram_sums.hpp defines it.
 std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<double>& exponents);
 
+// The same of a group, and how many of its elements live; without a histogram where that is not needed.
+struct SumsOfCodes {
+  std::vector<PowerSum> sums;
+  uint64_t live = 0;
+};
+SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<double>& exponents);
+
 }  // namespace pqi::cpu

@@ -4,6 +4,7 @@
 #include "kernels.hpp"
 
 #include "kernels/clear.hpp"
+#include "kernels/code_sums.hpp"
 #include "kernels/convert.hpp"
 #include "kernels/counts.hpp"
 #include "kernels/cuts.hpp"
@@ -34,6 +35,11 @@ const Kernels PQI_KERNELS = {
     general_float,
     general_double,
     powers,
+#if defined(__AVX2__)
+    sum_codes,
+#else
+    nullptr,
+#endif
     means,
     indices,
     bounds,

@@ -76,6 +76,15 @@ struct OrderedRows {
 // How many keys are told apart by comparing each with each.
 inline constexpr size_t most_settled = 8;
 
+// Σ|x| = one·2^unit and Σ|x|² = two·2^(2·unit) over some of a chunk's elements, exactly.
+struct CodeSums {
+  uint64_t one, two;
+  int unit;
+};
+
+// They are taken, or left out, in stretches of so many.
+inline constexpr size_t code_stretch = 32;
+
 struct Kernels {
   const char* name;
 
@@ -97,6 +106,11 @@ struct Kernels {
   double (*general_double)(const double*, size_t n, double r, double shift);
   // x[i] ← x[i]^r · 2^(−r·shift) for x ≥ 0.
   void (*powers)(double* x, size_t n, double r, double shift);
+
+  // Sums over a chunk of float16 or bfloat16 elements, n ≤ chunk_size of them in whole stretches, without those
+  // stretches that hold what cannot be added exactly: an infinity, a NaN or numbers too far below the largest one.
+  // left[i] are their places, in ascending order; returns how many.
+  size_t (*sum_codes)(DType, const uint16_t*, size_t n, CodeSums*, uint16_t* left);
 
   // Of every group what reduction.hpp makes of its sums: mean_of, index_of, retained_bound_of, highest_index.
   void (*means)(const LaneSums&, const LaneSizes&, double r, double* out);

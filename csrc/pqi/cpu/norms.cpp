@@ -55,8 +55,8 @@ void sum_all(const Groups& groups, const Plan& plan, Finish finish) {
       groups, table, [&](size_t size) { return uses_histogram(groups, size) || shares_blocks(groups, size); },
       [&](size_t g) {
         if (uses_histogram(groups, groups.size(g))) {
-          const Histogram histogram = histogram_of(groups, g);
-          return finish_group(g, double(histogram.live()), power_sums(histogram, plan.exponents));
+          const SumsOfCodes found = power_sums(groups, g, plan.exponents);
+          return finish_group(g, double(found.live), found.sums);
         }
         std::vector<PowerSum> sums(exponents);
         sum_large_group<T>(groups, g, plan, sums.data());

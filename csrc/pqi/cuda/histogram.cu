@@ -104,7 +104,8 @@ struct CodeSums {
   }
 };
 
-// Sums runs of codes, a warp each: it takes powers of 32 codes at a time, which its first lane adds in order.
+// Sums runs of codes, a warp each: it takes powers of 32 codes at a time, which its first lane adds in order. Not for
+// exponents that are summed exactly.
 struct SumRuns {
   static constexpr int threads = 256, warps = threads / warp_size;
   static constexpr size_t shared_bytes = threads * sizeof(DoubleDouble);
@@ -116,7 +117,7 @@ struct SumRuns {
     const double r = sums.r[place / runs];
     auto* const products = block.shared<DoubleDouble>() + block.warp() * warp_size;
     DoubleDouble sum;
-    if (sums.range[1] > 0) {
+    if (sums.range[1] > 0 && !sums_exactly(r)) {
       const double unit = exact_power_of_two(-sums.scale(r));
       for (uint64_t begin = first; begin < first + histogram_run; begin += warp_size) {
         const uint64_t code = begin + uint64_t(block.lane()), n = code == 0 ? 0 : sums.counts[code];
@@ -133,25 +134,50 @@ struct SumRuns {
   }
 };
 
-// Merges the runs of an exponent, a block each.
+// The sum of an exponent, a block each: its runs are merged, or all its codes added up exactly.
 struct MergeRuns {
   static constexpr int threads = int(runs);
   static constexpr size_t shared_bytes = runs * sizeof(DoubleDouble);
+  static_assert(sizeof(ExactSum) <= shared_bytes);
 
   CodeSums sums;
   PowerSum* out;
 
   PQI_DEVICE void operator()(Block& block) const {
+    const double r = sums.r[block.index()];
+    const PowerSum result = sums_exactly(r) ? exact(block, r) : merged(block, r);
+    if (block.thread() == 0) out[block.index()] = result;
+  }
+
+ private:
+  // Both are right in the first thread alone.
+  PQI_DEVICE PowerSum merged(Block& block, double r) const {
     auto* const fetched = block.shared<DoubleDouble>();
     fetched[block.thread()] = sums.of_runs[block.index() * runs + uint64_t(block.thread())];
     block.sync();
-    if (block.thread() != 0) return;
     PowerSum result;
-    if (sums.range[1] > 0) {
-      result.scale = sums.scale(sums.r[block.index()]);
-      for (uint64_t i = 0; i < runs; ++i) result.total.add(fetched[i]);
-    }
-    out[block.index()] = result;
+    if (block.thread() != 0 || sums.range[1] == 0) return result;
+    result.scale = sums.scale(r);
+    for (uint64_t i = 0; i < runs; ++i) result.total.add(fetched[i]);
+    return result;
+  }
+
+  PQI_DEVICE PowerSum exact(Block& block, double r) const {
+    auto* const total = block.shared<ExactSum>();
+    if (block.thread() < ExactSum::digits) total->digit[block.thread()] = 0;
+    block.sync();
+    const double largest = sums.range[1] == 0 ? 0.0 : key_value(sums.dtype, sums.range[1]);
+    ExactSum mine;
+    const bool finite = largest - largest == 0.0;
+    for (uint64_t code = uint64_t(block.thread()); finite && code <= sums.range[1]; code += threads)
+      if (code >= sums.range[0] && sums.counts[code] != 0)
+        mine.add_times(sums.counts[code], histogram_power(key_value(sums.dtype, code), r));
+    for (int i = 0; i < ExactSum::digits; ++i) block.add(&total->digit[i], mine.digit[i]);
+    block.sync();
+    if (block.thread() != 0) return {};
+    ExactSum sum = *total;
+    sum.carry();
+    return exact_power_sum(sum, largest);
   }
 };
 

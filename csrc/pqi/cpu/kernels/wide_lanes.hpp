@@ -70,18 +70,19 @@ struct WideLanes {
 #endif
   }
 
-  PQI_HD static Number exact_product_sum(Number a, Number b, double c) {
+  PQI_HD static Number exact_product_sum(Number a, Number b, Number c) {
 #if defined(__AVX512F__)
-    return bits_as<Number>(_mm512_fmadd_pd(bits_as<__m512d>(a), bits_as<__m512d>(b), _mm512_set1_pd(c)));
+    return bits_as<Number>(_mm512_fmadd_pd(bits_as<__m512d>(a), bits_as<__m512d>(b), bits_as<__m512d>(c)));
 #elif defined(__FMA__)
-    return bits_as<Number>(_mm256_fmadd_pd(bits_as<__m256d>(a), bits_as<__m256d>(b), _mm256_set1_pd(c)));
+    return bits_as<Number>(_mm256_fmadd_pd(bits_as<__m256d>(a), bits_as<__m256d>(b), bits_as<__m256d>(c)));
 #elif defined(__aarch64__)
-    return bits_as<Number>(vfmaq_f64(vdupq_n_f64(c), bits_as<float64x2_t>(a), bits_as<float64x2_t>(b)));
+    return bits_as<Number>(vfmaq_f64(bits_as<float64x2_t>(c), bits_as<float64x2_t>(a), bits_as<float64x2_t>(b)));
 #else
     return a * b + c;
 #endif
   }
-  PQI_HD static Number exact_product_sum(Number a, double b, double c) { return exact_product_sum(a, all(b), c); }
+  PQI_HD static Number exact_product_sum(Number a, Number b, double c) { return exact_product_sum(a, b, all(c)); }
+  PQI_HD static Number exact_product_sum(Number a, double b, double c) { return exact_product_sum(a, all(b), all(c)); }
 
   PQI_HD static Number widened(FloatBits bits) {
 #if defined(__AVX512F__)

@@ -1,0 +1,111 @@
+// Exact sums of float16 and bfloat16 magnitudes and of their squares. Included by kernels.cpp alone.
+#pragma once
+
+#include <bit>
+
+#include "wide_lanes.hpp"
+
+#if defined(__AVX2__)  // two lanes take longer than counting
+
+namespace pqi::cpu {
+namespace {
+
+// Two codes to a word, the words of a register: what the float64 lanes of a register hold at a time.
+typedef uint32_t CodeWords __attribute__((vector_size(4 * vector_lanes)));
+inline constexpr size_t codes_at_once = 2 * vector_lanes;
+
+struct CodeLanes {
+  typedef WideLanes::Number Number;
+
+  Number one[2][2] = {}, two[2][2] = {};  // [register's parity][lower or upper codes]
+
+  // A lane adds so many numbers of a chunk.
+  static constexpr int additions = int(chunk_size / (2 * codes_at_once));
+};
+
+// Whether any code of a stretch, all without their signs, lies between zero and a limit.
+inline __attribute__((always_inline)) bool any_small(const CodeWords* words, int16_t limit) {
+  typedef int16_t Codes __attribute__((vector_size(4 * vector_lanes)));
+  Codes small{};
+  for (size_t i = 0; i < code_stretch / codes_at_once; ++i) {
+    const Codes codes = bits_as<Codes>(words[i]);
+    small |= (codes < Codes{} + limit) & (codes > Codes{});
+  }
+#if defined(__AVX512VL__)
+  return !_mm256_testz_si256(bits_as<__m256i>(small), bits_as<__m256i>(small));
+#else
+  return !_mm_testz_si128(bits_as<__m128i>(small), bits_as<__m128i>(small));
+#endif
+}
+
+// Adds a stretch whose codes stand `shift` below where a float has them.
+template <int shift>
+inline __attribute__((always_inline)) void add_stretch(const CodeWords* words, CodeLanes& lanes) {
+  constexpr uint32_t magnitude = uint32_t(0x7fff) << shift;
+  for (size_t i = 0; i < code_stretch / codes_at_once; ++i) {
+    const CodeWords halves[2] = {words[i] << shift & magnitude, words[i] >> (16 - shift) & magnitude};
+    for (int half = 0; half < 2; ++half) {
+      const auto number = WideLanes::widened(bits_as<WideLanes::FloatBits>(halves[half]));
+      lanes.one[i % 2][half] += number;
+      lanes.two[i % 2][half] = WideLanes::exact_product_sum(number, number, lanes.two[i % 2][half]);
+    }
+  }
+}
+
+// The sum of all lanes, which are whole numbers, in units of 1/factor.
+inline uint64_t whole_sum(const CodeLanes::Number lanes[2][2], double factor) {
+  typedef int64_t Whole __attribute__((vector_size(8 * vector_lanes)));
+  Whole sum{};
+  for (int i = 0; i < 4; ++i) sum += __builtin_convertvector(lanes[i / 2][i % 2] * factor, Whole);
+  uint64_t total = 0;
+  for (int j = 0; j < vector_lanes; ++j) total += uint64_t(sum[j]);
+  return total;
+}
+
+// Numbers of `digits` bits travel as 2^-bias of themselves.
+template <int digits, int bias>
+size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, CodeSums* sums, uint16_t* left) {
+  constexpr int octave = 1 << (digits - 1);
+  // Squares of numbers within so many octaves, which have 2·(octaves + digits) bits, a lane adds without rounding.
+  constexpr int octaves = (53 - 2 * digits - std::bit_width(unsigned(CodeLanes::additions - 1))) / 2;
+  int16_t greatest = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const auto code = int16_t(codes[i] & 0x7fff);
+    greatest = code > greatest ? code : greatest;
+  }
+  size_t count = 0;
+  *sums = {};
+  if (greatest >= infinite) {
+    for (; count < n / code_stretch; ++count) left[count] = uint16_t(count);
+    return count;
+  }
+  const int far = greatest - octaves * octave, least = far > octave ? far : octave;  // subnormal numbers can be slow
+  CodeLanes lanes;
+  for (size_t i = 0; i < n / code_stretch; ++i) {
+    const uint16_t* const at = codes + i * code_stretch;
+    __builtin_prefetch(at + chunk_size);
+    CodeWords words[code_stretch / codes_at_once];
+    std::memcpy(words, at, sizeof words);
+    for (CodeWords& word : words) word &= 0x7fff7fff;
+    if (any_small(words, int16_t(least))) {
+      left[count++] = uint16_t(i);
+    } else {
+      add_stretch<24 - digits>(words, lanes);
+    }
+  }
+  sums->unit = least / octave - (digits == 8 ? 127 : 15) - (digits - 1);
+  const int stored = sums->unit - bias;
+  sums->one = whole_sum(lanes.one, exact_power_of_two(-stored));
+  sums->two = whole_sum(lanes.two, exact_power_of_two(-2 * stored));
+  return count;
+}
+
+size_t sum_codes(DType t, const uint16_t* codes, size_t n, CodeSums* sums, uint16_t* left) {
+  if (t == DType::bf16) return sum_codes_as<8, 0>(0x7f80, codes, n, sums, left);
+  return sum_codes_as<11, 112>(0x7c00, codes, n, sums, left);
+}
+
+}  // namespace
+}  // namespace pqi::cpu
+
+#endif

@@ -1,0 +1,117 @@
+"""Large groups of one- and two-byte types: Σ|x| and Σx² are exact and rounded once, whichever way they are added up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+import pqi
+from cases import BFLOAT16, DISTRIBUTIONS, Array, draw, strided
+
+N = (1 << 20) + 4_321  # counted from 2^20 entries on; a ragged end
+FLOAT16 = np.dtype(np.float16)
+OTHERS = [np.dtype(name) for name in ("int8", "uint16", "int16")] + [np.dtype(ml_dtypes.float8_e5m2)]
+
+
+@pytest.fixture(autouse=True)
+def restore_settings() -> Iterator[None]:
+    """Put the instruction set and the number of threads back."""
+    before = pqi.info()
+    yield
+    pqi.use_isa(before["isa"])
+    pqi.set_num_threads(before["num_threads"])
+
+
+def wide(dtype: np.dtype[Any]) -> Array:
+    """Return values of every magnitude that a floating type has, in parts of which some are wide and some narrow."""
+    rng = np.random.default_rng(3)
+    limits = ml_dtypes.finfo(dtype)
+    exponents = rng.uniform(math.log2(float(limits.smallest_subnormal)), math.log2(float(limits.max)), N)
+    exponents[: N // 2] = np.repeat(exponents[: N // 2 : 5_000], 5_000)[: N // 2]
+    return np.asarray(np.exp2(exponents) * rng.choice([-1.0, 1.0], N)).astype(dtype)
+
+
+def inputs(dtype: np.dtype[Any], name: str) -> Array:
+    """Return N finite values of a type."""
+    if name == "wide":
+        return wide(dtype)
+    with np.errstate(over="ignore"):
+        x = draw(name, N).astype(dtype)
+    return np.where(np.isfinite(x.astype(np.float64)), x, np.ones_like(x))
+
+
+def means(x: Array) -> list[float]:
+    """Return M_1 and M_2 from sums that are rounded once."""
+    values, counts = np.unique(np.abs(x.astype(np.float64)), return_counts=True)
+    pairs = [(Fraction(float(value)), int(count)) for value, count in zip(values, counts, strict=True)]
+    one, two = (float(sum((value**r * count for value, count in pairs), Fraction())) for r in (1, 2))
+    return [one / x.size, math.sqrt(two / x.size)]
+
+
+def everyone(x: Any, **where: Any) -> set[tuple[float, float]]:
+    """Return M_1 and M_2 by every instruction set, on one thread and on three, added up alone or beside another sum."""
+    found = set()
+    for isa in pqi.info()["isas"]:
+        pqi.use_isa(isa)
+        for threads in (1, 3):
+            pqi.set_num_threads(threads)
+            found.add(tuple(pqi.power_means(x, [1, 2], **where).tolist()))
+            found.add(tuple(pqi.power_means(x, [1, 2, 0.7], **where).tolist()[:2]))
+    return found
+
+
+@pytest.mark.parametrize("name", [*DISTRIBUTIONS, "wide"])
+@pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
+def test_sums_are_rounded_once(dtype: np.dtype[Any], name: str) -> None:
+    x = inputs(dtype, name)
+    expected = means(x)
+    assert everyone(x) == {tuple(expected)}
+    assert pqi.histogram(x).power_means([1, 2]).tolist() == expected
+
+
+@pytest.mark.parametrize("dtype", OTHERS, ids=str)
+def test_sums_of_other_types_are_rounded_once(dtype: np.dtype[Any]) -> None:
+    x = np.random.default_rng(1).integers(0, 256, (N, dtype.itemsize), dtype=np.uint8).view(dtype).ravel()
+    x = np.where(np.isfinite(x.astype(np.float64)), x, np.zeros_like(x))
+    assert everyone(x) == {tuple(means(x))}
+
+
+@pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
+def test_layouts_and_masks(dtype: np.dtype[Any]) -> None:
+    x = wide(dtype)
+    live = np.random.default_rng(5).random(N) < 0.6
+    whole = everyone(x)
+    assert everyone(strided(x)) == everyone(pqi.pooled(np.split(x, [1, 5_000, 700_000]))) == whole
+    assert everyone(x, where=live) == {tuple(means(x[live]))}
+
+
+@pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
+def test_what_is_no_number(dtype: np.dtype[Any]) -> None:
+    x = inputs(dtype, "normal")
+    x[77_777] = -math.inf
+    assert everyone(x) == {(math.inf, math.inf)}
+    x[N - 1] = math.nan
+    for isa in pqi.info()["isas"]:
+        pqi.use_isa(isa)
+        assert np.isnan(pqi.power_means(x, [1, 2])).all()
+    assert everyone(np.zeros(N, dtype)) == {(0.0, 0.0)}
+
+
+def test_a_tie_that_the_smallest_element_breaks() -> None:
+    x = np.zeros(N, dtype=BFLOAT16)
+    x[[5, 600_000, N - 2]] = 2.0**-100, 2.0**47, -(2.0**100)
+    assert everyone(x) == {tuple(means(x))}
+    assert pqi.norms(x, 1, 2)[0] == 2.0**100 + 2.0**48
+
+
+def test_more_elements_than_memory_holds() -> None:
+    """2^32 squares of the largest bfloat16, by a stride of zero."""
+    largest = float(ml_dtypes.finfo(BFLOAT16).max)
+    x = np.broadcast_to(np.array(largest, dtype=BFLOAT16), (1 << 16, 1 << 16))
+    assert pqi.power_means(x, [1, 2]).tolist() == [largest, largest]
