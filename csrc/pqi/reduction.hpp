@@ -30,13 +30,24 @@ PQI_HD double fold(const double* lane) {
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
-// A lane's share of a row pair in the sum of roots; `low` collects what float roots leave.
-PQI_HD void add_roots(float a, float b, double& sum, float& low) {
+// A lane's share of a row pair in the sum of roots, and what float roots leave of it.
+template <class T>
+struct Roots {
+  double sum;
+  T low;
+};
+PQI_HD Roots<float> roots_of(float a, float b) {
   const RootPair roots = root_pair(a, b);
-  sum += double(roots.sum);
+  return {double(roots.sum), roots.low};
+}
+PQI_HD Roots<double> roots_of(double a, double b) { return {::sqrt(a) + ::sqrt(b), 0.0}; }
+
+template <class T>
+PQI_HD void add_roots(T a, T b, double& sum, T& low) {
+  const Roots<T> roots = roots_of(a, b);
+  sum += roots.sum;
   low += roots.low;
 }
-PQI_HD void add_roots(double a, double b, double& sum, double&) { sum += ::sqrt(a) + ::sqrt(b); }
 
 // A lane's sum of roots with what was left aside; where that is infinite, the sum is.
 template <class T>

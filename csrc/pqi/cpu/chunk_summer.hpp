@@ -141,7 +141,8 @@ class ChunkSummer {
     tile.size[0] = n;
     tile.pivot[0] = pivot;
     LaneSums lane[3];
-    kernels_.special_rows(plan_.special, tile, lane);
+    LaneSums* const out[3] = {lane, lane + 1, lane + 2};
+    kernels_.special_rows(plan_.special, tile, out);
     for_each_special(plan_, [&](size_t e, int kind) {
       sums[e].merge({{lane[kind].value[0], 0.0}, lane[kind].scale[0]}, plan_.exponents[e]);
     });

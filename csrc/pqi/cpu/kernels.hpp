@@ -96,8 +96,9 @@ struct Kernels {
   void (*to_bits64)(DType, const void*, size_t n, uint64_t*);
 
   // Chunk sums in the order of reduction.hpp, n ≤ chunk_size. Of floats: at the pivot's scale, or at that of the
-  // largest magnitude where float_sums_hold does not. `factor` is a power of two applied to every element.
-  void (*special_rows)(unsigned which, const RowTile&, LaneSums out[3]);
+  // largest magnitude where float_sums_hold does not; *out[i] for the SpecialPowers that `which` holds. `factor` is a
+  // power of two applied to every element.
+  void (*special_rows)(unsigned which, const RowTile&, LaneSums* const out[3]);
   void (*special_double)(unsigned which, const double*, size_t n, double factor, double out[3]);
   // out[e] = Σ|x|^r[e] · 2^(−r[e]·shift) for exponents up to widest_float_exponent; false, and no result, if an element
   // is infinite or NaN.

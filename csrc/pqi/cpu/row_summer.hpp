@@ -33,8 +33,13 @@ class RowSummer {
     sizes_.count = count;
     const bool together = plan_.special != 0 && in_place(begin, count);
     if (together) {
-      kernels_.special_rows(plan_.special, tile_, special_);
-      for_each_special(plan_, [&](size_t e, int kind) { sums_[e] = special_[kind]; });
+      LaneSums* first[3] = {};
+      for_each_special(plan_,
+                       [&](size_t e, int kind) { first[kind] = first[kind] == nullptr ? &sums_[e] : first[kind]; });
+      kernels_.special_rows(plan_.special, tile_, first);
+      for_each_special(plan_, [&](size_t e, int kind) {
+        if (&sums_[e] != first[kind]) sums_[e] = *first[kind];
+      });
     }
     if (together && !plan_.has_general()) return;
     for (size_t lane = 0; lane < count; ++lane) sum_lane(begin + lane, lane, together);
@@ -52,9 +57,10 @@ class RowSummer {
     groups_.locate(begin, count, tile_.row);
     uintptr_t addresses = 0;
     for (size_t lane = 0; lane < count; ++lane) addresses |= reinterpret_cast<uintptr_t>(tile_.row[lane]);
-    if (groups_.offsets() != nullptr)
-      for (size_t lane = 0; lane < count; ++lane) set_size(lane, groups_.size(begin + lane));
-    return *std::max_element(tile_.size, tile_.size + count) <= chunk_size && addresses % item_size(tile_.dtype) == 0;
+    if (addresses % item_size(tile_.dtype) != 0) return false;
+    if (groups_.offsets() == nullptr) return groups_.widest() <= chunk_size;
+    for (size_t lane = 0; lane < count; ++lane) set_size(lane, groups_.size(begin + lane));
+    return *std::max_element(tile_.size, tile_.size + count) <= chunk_size;
   }
 
   void set_size(size_t lane, size_t size) {
@@ -98,9 +104,8 @@ class RowSummer {
   const Plan& plan_;
   Reader& reader_;
   ChunkSummer summer_;
-  std::vector<PowerSum> one_;  // one group's
-  LaneSums special_[3]{};      // lanes without a group hold what they held before, which the last steps compute with
-  std::vector<LaneSums> sums_;
+  std::vector<PowerSum> one_;   // one group's
+  std::vector<LaneSums> sums_;  // lanes without a group hold what they held before, which the last steps compute with
   LaneSizes sizes_{};
   RowTile tile_;
 };

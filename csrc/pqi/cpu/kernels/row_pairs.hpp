@@ -19,10 +19,11 @@ inline __attribute__((always_inline)) void for_each_row_pair(const T* x, size_t 
     for (size_t j = 0; j < pair; ++j) padded[j] = j < rest ? last[j] : T(0);
   }
   const T* next = whole > 0 ? x : padded;
-  for (size_t i = 1; i <= pairs; ++i) {
+  size_t i = 0;
+  do {  // at least once, so that sums need not be in memory for the case of never
     rows(next, next + lanes);
-    next = i == whole ? padded : next + pair;
-  }
+    next = ++i == whole ? padded : next + pair;
+  } while (i != pairs);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "row_pairs.hpp"
+#include "wide_lanes.hpp"
 
 namespace pqi::cpu {
 namespace {
@@ -38,38 +39,59 @@ struct Unfolded {
   T low[lanes][lanes];
 };
 
+// The sums of `lanes` lanes in registers.
+template <class T>
+struct LaneRegisters {
+  typedef T Register __attribute__((vector_size(8 * vector_lanes)));
+  static constexpr int width = int(sizeof(Register) / sizeof(T)), count = lanes / width;
+
+  Register sum[count];
+
+  // Takes a zero that compilers do not know: of several registers of a constant they make a string instruction, which
+  // loads then wait for.
+  explicit LaneRegisters(T zero) {
+    for (int i = 0; i < count; ++i) sum[i] = count <= 2 ? Register{} : Register{} + zero;
+  }
+  void add(const T* terms) {
+    for (int i = 0; i < count; ++i) sum[i] += WideLanes::load<Register>(terms + i * width);
+  }
+  void store(T* to) const {
+    for (int i = 0; i < count; ++i) std::memcpy(to + i * width, &sum[i], sizeof(Register));
+  }
+};
+
 // Adds a chunk up into row i.
 template <unsigned which, class Elements, class Stored = typename Elements::Stored, class T = typename Elements::Number>
 inline __attribute__((always_inline)) void add_chunk(const Stored* x, size_t n, T factor, size_t i, Unfolded<T>& out) {
-  // A zero that compilers do not know: of a constant they make a string instruction, which loads then wait for.
   const double zero = bits_as<double>(uint64_t(n) >> 63);
-  double half[lanes], one[lanes], two[lanes];
-  T low[lanes];
-#pragma omp simd
-  for (int j = 0; j < lanes; ++j) {
-    half[j] = one[j] = two[j] = zero;
-    low[j] = T(zero);
-  }
+  LaneRegisters<double> half(zero), one(zero), two(zero);
+  LaneRegisters<T> low{T(zero)};
   for_each_row_pair(x, n, [&](const Stored* pair, const Stored*) {
-    T number[2 * lanes];
+    T number[2 * lanes], rest[lanes];
+    double roots[lanes], numbers[lanes], squares[lanes];
 #pragma omp simd
     for (int j = 0; j < 2 * lanes; ++j) number[j] = magnitude(Elements::number(pair[j])) * factor;
 #pragma omp simd
     for (int j = 0; j < lanes; ++j) {
       const T scaled_a = number[j], scaled_b = number[j + lanes];
       const double wide_a = double(scaled_a), wide_b = double(scaled_b);
-      if constexpr (which & sum_half) add_roots(scaled_a, scaled_b, half[j], low[j]);
-      if constexpr (which & sum_one) one[j] += wide_a + wide_b;
-      if constexpr (which & sum_two) two[j] += wide_a * wide_a + wide_b * wide_b;
+      if constexpr (which & sum_half) {
+        const Roots<T> found = roots_of(scaled_a, scaled_b);
+        roots[j] = found.sum;
+        rest[j] = found.low;
+      }
+      if constexpr (which & sum_one) numbers[j] = wide_a + wide_b;
+      if constexpr (which & sum_two) squares[j] = wide_a * wide_a + wide_b * wide_b;
     }
+    if constexpr (which & sum_half) half.add(roots);
+    if constexpr (which & sum_half) low.add(rest);
+    if constexpr (which & sum_one) one.add(numbers);
+    if constexpr (which & sum_two) two.add(squares);
   });
-#pragma omp simd
-  for (int j = 0; j < lanes; ++j) {
-    if constexpr (which & sum_half) out.sum[0][i][j] = half[j];
-    if constexpr (which & sum_half) out.low[i][j] = low[j];
-    if constexpr (which & sum_one) out.sum[1][i][j] = one[j];
-    if constexpr (which & sum_two) out.sum[2][i][j] = two[j];
-  }
+  if constexpr (which & sum_half) half.store(out.sum[0][i]);
+  if constexpr (which & sum_half) low.store(out.low[i]);
+  if constexpr (which & sum_one) one.store(out.sum[1][i]);
+  if constexpr (which & sum_two) two.store(out.sum[2][i]);
 }
 
 // out[i] = fold(row[i]).
@@ -82,9 +104,9 @@ inline __attribute__((always_inline)) void fold_rows(const double row[][lanes], 
   }
 }
 
-// Folds the first `count` rows.
-template <unsigned which, class T>
-inline __attribute__((always_inline)) void fold_all(Unfolded<T>& rows, size_t count, double* out[3]) {
+// Folds the first `count` rows to out(power).
+template <unsigned which, class T, class Out>
+inline __attribute__((always_inline)) void fold_all(Unfolded<T>& rows, size_t count, Out out) {
   if constexpr (which & sum_half) {
     for (size_t i = 0; i < count; ++i) {
 #pragma omp simd
@@ -92,7 +114,7 @@ inline __attribute__((always_inline)) void fold_all(Unfolded<T>& rows, size_t co
     }
   }
   for (int power = 0; power < 3; ++power)
-    if ((which >> power & 1) != 0) fold_rows(rows.sum[power], count, out[power]);
+    if ((which >> power & 1) != 0) fold_rows(rows.sum[power], count, out(power));
 }
 
 // Calls f with `which` as a constant.
@@ -132,9 +154,8 @@ inline __attribute__((always_inline)) void with_elements(DType t, F f) {
 void special_double(unsigned which, const double* x, size_t n, double factor, double out[3]) {
   with_constant(which, [&](auto constant) {
     Unfolded<double> row;
-    double* place[3] = {out, out + 1, out + 2};
     add_chunk<constant, Doubles>(x, n, factor, 0, row);
-    fold_all<constant>(row, 1, place);
+    fold_all<constant>(row, 1, [&](int power) { return out + power; });
   });
 }
 
@@ -157,18 +178,18 @@ inline __attribute__((always_inline)) int scale_of_row(const typename Elements::
 
 // One loop for the elements and one for the ends: what the ends of rows wait for, other rows' ends fill.
 template <unsigned which, class Elements>
-void sum_rows(const RowTile& rows, LaneSums sums[3]) {
+void sum_rows(const RowTile& rows, LaneSums* const sums[3]) {
   Unfolded<float> unfolded;
-  double* value[3] = {sums[0].value, sums[1].value, sums[2].value};
   for (size_t i = 0; i < rows.count; ++i) {
     const auto* x = static_cast<const typename Elements::Stored*>(rows.row[i]);
     const int pivot = rows.pivot[i];
     const int scale = pivot == unknown_pivot ? scale_of_row<Elements>(x, rows.size[i]) : scale_of(0.0f, pivot);
     const float factor = bits_as<float>(uint32_t(127 - scale) << 23);
     add_chunk<which, Elements>(x, rows.size[i], factor, i, unfolded);
-    for (int power = 0; power < 3; ++power) sums[power].scale[i] = scale;
+    for (int power = 0; power < 3; ++power)
+      if ((which >> power & 1) != 0) sums[power]->scale[i] = scale;
   }
-  fold_all<which>(unfolded, rows.count, value);
+  fold_all<which>(unfolded, rows.count, [&](int power) { return sums[power]->value; });
 }
 
 // Row i of a tile alone, with its largest magnitude for a pivot.
@@ -184,25 +205,27 @@ RowTile about_largest(const RowTile& rows, size_t i) {
 }
 
 template <unsigned which>
-bool sums_hold(const LaneSums sums[3], size_t i) {
+bool sums_hold(LaneSums* const sums[3], size_t i) {
   double row[3] = {};
   for (int power = 0; power < 3; ++power)
-    if ((which >> power & 1) != 0) row[power] = sums[power].value[i];
+    if ((which >> power & 1) != 0) row[power] = sums[power]->value[i];
   return float_sums_hold(row);
 }
 
-void special_rows(unsigned which, const RowTile& rows, LaneSums sums[3]) {
+void special_rows(unsigned which, const RowTile& rows, LaneSums* const sums[3]) {
   with_elements(rows.dtype, [&](auto elements) {
     using Elements = decltype(elements);
     with_constant(which, [&](auto constant) {
       sum_rows<constant, Elements>(rows, sums);
       for (size_t i = 0; i < rows.count; ++i) {
         if (sums_hold<constant>(sums, i)) continue;
-        LaneSums again[3] = {};
-        sum_rows<constant, Elements>(about_largest<Elements>(rows, i), again);
+        LaneSums again[3];
+        LaneSums* const place[3] = {again, again + 1, again + 2};
+        sum_rows<constant, Elements>(about_largest<Elements>(rows, i), place);
         for (int power = 0; power < 3; ++power) {
-          sums[power].value[i] = again[power].value[0];
-          sums[power].scale[i] = again[power].scale[0];
+          if ((constant.value >> power & 1) == 0) continue;
+          sums[power]->value[i] = again[power].value[0];
+          sums[power]->scale[i] = again[power].scale[0];
         }
       }
     });
