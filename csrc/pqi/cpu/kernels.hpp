@@ -153,7 +153,7 @@ struct Kernels {
                          uint64_t* between);
   uint64_t (*classify64)(const uint64_t*, size_t n, KeyRule<uint64_t>, uint64_t low, uint64_t high, uint8_t* out,
                          uint64_t* between);
-  // How many of the keys, bits & mask, exceed a threshold below every NaN's.
+  // How many of the keys, bits & mask, exceed a threshold below every NaN's; n ≤ chunk_size.
   uint64_t (*count_above16)(const uint16_t*, size_t n, uint16_t mask, uint16_t threshold);
   uint64_t (*count_above32)(const uint32_t*, size_t n, uint32_t mask, uint32_t threshold);
   uint64_t (*count_above64)(const uint64_t*, size_t n, uint64_t mask, uint64_t threshold);

@@ -1,6 +1,7 @@
 // Top-k of one group that fits a chunk, by counting: how many keys exceed a guess costs little while the group lies in
 // the first cache, and a few guesses leave so few keys between two of them that those can be compared one by one. The
-// guesses learn from the group before, since neighbours are often alike; the result depends on the data alone.
+// guesses begin with a sample and then learn from the group before, since neighbours are often alike; the result
+// depends on the data alone.
 #pragma once
 
 #include <algorithm>
@@ -24,6 +25,7 @@ class RowSelector {
     const size_t n = groups_.size(group);
     size_t live = n;
     const K* const keys = reader.template read_live<K>(0, live);
+    if (!known_) sample(keys, live, k);
     const Range range = narrow(keys, live, k);
     uint8_t* const direct = writer != nullptr ? writer->direct(0, n) : nullptr;
     uint8_t* const out = direct != nullptr ? direct : buffer_;
@@ -38,7 +40,8 @@ class RowSelector {
     } else {
       threshold = settle(bits, n, out, k - range.above);
     }
-    previous_ = threshold;
+    guess_ = threshold;
+    known_ = true;
     if (writer != nullptr && direct == nullptr) writer->store(0, n, out);
     return threshold;
   }
@@ -52,9 +55,24 @@ class RowSelector {
     uint64_t above, from;
   };
 
+  // A first guess, and how far neighbouring ranks lie apart, from 16 keys.
+  void sample(const K* keys, size_t n, uint64_t k) {
+    constexpr size_t places = 16;
+    K key[places] = {}, sorted[places];
+    for (size_t i = 0; i < places && i < n; ++i) key[i] = rule_(keys[i * n / places]);
+    for (size_t i = 0; i < places; ++i) {
+      size_t rank = 0;
+      for (size_t j = 0; j < places; ++j) rank += j < i ? key[j] <= key[i] : key[j] < key[i];
+      sorted[rank] = key[i];
+    }
+    const size_t from_top = std::clamp<size_t>(k * places / n, 2, places - 3), place = places - from_top;
+    guess_ = sorted[place];
+    stride_ = (double(sorted[place + 1]) - double(sorted[place - 2])) * places / (3.0 * double(n)) + 1;
+  }
+
   Range narrow(const K* keys, size_t n, uint64_t k) {
     Range range{0, rule_.cap, 0, n};
-    double guess = double(previous_), stride = stride_;
+    double guess = double(guess_), stride = stride_;
     bool low_known = false, high_known = false;
     // Counts fall towards higher guesses, unless the caller changes the keys meanwhile: that must end the search too.
     for (int step = 0; range.low < range.high && range.from > range.above + few; ++step) {
@@ -116,9 +134,9 @@ class RowSelector {
   const Groups& groups_;
   const Kernels& table_;
   const KeyRule<K> rule_;
-  K previous_ = 0;  // the threshold of the group before
-  // How far its neighbouring ranks lay apart; at first what lies between close and far neighbours among float keys.
-  double stride_ = sizeof(K) == 8 ? 0x1p46 : sizeof(K) == 4 ? 0x1p17 : 1;
+  bool known_ = false;
+  K guess_ = 0;        // the threshold of the group before
+  double stride_ = 0;  // how far its neighbouring ranks lay apart
   uint8_t buffer_[chunk_size];
 };
 

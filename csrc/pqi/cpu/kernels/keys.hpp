@@ -1,7 +1,7 @@
 // Counts, extremes and comparisons of keys. Included by kernels.cpp alone.
 #pragma once
 
-#include "../kernels.hpp"
+#include "cuts.hpp"
 
 namespace pqi::cpu {
 namespace {
@@ -98,17 +98,36 @@ uint64_t classify(const K* bits, size_t n, KeyRule<K> rule, K low, K high, uint8
   return total_above;
 }
 
+// Signed comparisons of registers whose results are registers too: those of wider ones pass through mask registers.
+template <class K>
+size_t count_in_registers(const K* bits, size_t n, K mask, K threshold, uint64_t& total) {
+  using Signed = std::make_signed_t<K>;
+  typedef Signed Keys __attribute__((vector_size(cut_bytes)));
+  constexpr size_t width = cut_bytes / sizeof(K), step = 4 * width;
+  const K flip = mask & K(K(1) << (8 * sizeof(K) - 1));  // where keys have all bits, their highest one is turned
+  const Keys kept = Keys{} + Signed(mask), turn = Keys{} + Signed(flip), limit = Keys{} + Signed(threshold ^ flip);
+  Keys count[4] = {};
+  size_t i = 0;
+  for (; i + step <= n; i += step) {
+    for (size_t j = 0; j < 4; ++j) {
+      Keys keys;
+      std::memcpy(&keys, bits + i + j * width, sizeof keys);
+      count[j] -= ((keys & kept) ^ turn) > limit;
+    }
+  }
+  const Keys sum = (count[0] + count[1]) + (count[2] + count[3]);
+  for (size_t j = 0; j < width; ++j) total += uint64_t(sum[j]);
+  return i;
+}
+
 template <class K>
 uint64_t count_above(const K* bits, size_t n, K mask, K threshold) {
-  constexpr size_t step = 65535;  // what a count of the narrowest type holds
   uint64_t total = 0;
-  for (size_t begin = 0; begin < n; begin += step) {
-    const size_t end = n - begin < step ? n : begin + step;
-    K count = 0;
-    for (size_t i = begin; i < end; ++i) count = K(count + K(K(bits[i] & mask) > threshold));
-    total += count;
-  }
-  return total;
+  size_t i = 0;
+  if constexpr (register_bytes > 16) i = count_in_registers(bits, n, mask, threshold, total);
+  K count = 0;  // n fits the narrowest type
+  for (; i < n; ++i) count = K(count + K(K(bits[i] & mask) > threshold));
+  return total + count;
 }
 
 uint64_t drop_dead(const uint8_t* live, size_t n, uint8_t* mask, uint64_t* between) {
