@@ -40,23 +40,23 @@ inline __attribute__((always_inline)) bool any_small(const CodeWords* words, int
 
 // Adds a stretch whose codes stand `shift` below where a float has them.
 template <int shift>
-inline __attribute__((always_inline)) void add_stretch(const CodeWords* words, CodeLanes& lanes) {
+inline __attribute__((always_inline)) void add_stretch(const CodeWords* words, CodeLanes& sums) {
   constexpr uint32_t magnitude = uint32_t(0x7fff) << shift;
   for (size_t i = 0; i < code_stretch / codes_at_once; ++i) {
     const CodeWords halves[2] = {words[i] << shift & magnitude, words[i] >> (16 - shift) & magnitude};
     for (int half = 0; half < 2; ++half) {
       const auto number = WideLanes::widened(bits_as<WideLanes::FloatBits>(halves[half]));
-      lanes.one[i % 2][half] += number;
-      lanes.two[i % 2][half] = WideLanes::exact_product_sum(number, number, lanes.two[i % 2][half]);
+      sums.one[i % 2][half] += number;
+      sums.two[i % 2][half] = WideLanes::exact_product_sum(number, number, sums.two[i % 2][half]);
     }
   }
 }
 
 // The sum of all lanes, which are whole numbers, in units of 1/factor.
-inline uint64_t whole_sum(const CodeLanes::Number lanes[2][2], double factor) {
+inline uint64_t whole_sum(const CodeLanes::Number numbers[2][2], double factor) {
   typedef int64_t Whole __attribute__((vector_size(8 * vector_lanes)));
   Whole sum{};
-  for (int i = 0; i < 4; ++i) sum += __builtin_convertvector(lanes[i / 2][i % 2] * factor, Whole);
+  for (int i = 0; i < 4; ++i) sum += __builtin_convertvector(numbers[i / 2][i % 2] * factor, Whole);
   uint64_t total = 0;
   for (int j = 0; j < vector_lanes; ++j) total += uint64_t(sum[j]);
   return total;
@@ -80,7 +80,7 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, CodeSums
     return count;
   }
   const int far = greatest - octaves * octave, least = far > octave ? far : octave;  // subnormal numbers can be slow
-  CodeLanes lanes;
+  CodeLanes added;
   for (size_t i = 0; i < n / code_stretch; ++i) {
     const uint16_t* const at = codes + i * code_stretch;
     __builtin_prefetch(at + chunk_size);
@@ -90,13 +90,13 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, CodeSums
     if (any_small(words, int16_t(least))) {
       left[count++] = uint16_t(i);
     } else {
-      add_stretch<24 - digits>(words, lanes);
+      add_stretch<24 - digits>(words, added);
     }
   }
   sums->unit = least / octave - (digits == 8 ? 127 : 15) - (digits - 1);
   const int stored = sums->unit - bias;
-  sums->one = whole_sum(lanes.one, exact_power_of_two(-stored));
-  sums->two = whole_sum(lanes.two, exact_power_of_two(-2 * stored));
+  sums->one = whole_sum(added.one, exact_power_of_two(-stored));
+  sums->two = whole_sum(added.two, exact_power_of_two(-2 * stored));
   return count;
 }
 
