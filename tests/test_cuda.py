@@ -218,6 +218,17 @@ def test_histograms(dtype: Any, limit: int, seed: int) -> None:
     blocks.same(found, _core.histogram(*data.core[:2])[1])
 
 
+@pytest.mark.parametrize(
+    "values", [[0.0], [np.inf, 1.0], [np.nan, np.inf, 0.0], [2.0**100, 2.0**47, 2.0**-100]], ids=str
+)
+def test_histograms_of_few_values(values: list[float]) -> None:
+    """Nothing but zeros, what is no number, and a sum that is a tie but for its smallest entry."""
+    x = np.zeros(1 << 20, BFLOAT16)
+    x[100 : 100 + len(values)] = values
+    check_sums(Data(x))
+    assert np.isnan(pqi.index(x, 1, 2)) == (values[0] != 2.0**100)
+
+
 def test_bounds() -> None:
     index, d = np.array([0.0, 0.3, 0.99, np.nan, -1e-17]), np.array([10.0, 1000.0, 7.0, 5.0, 3.0])
     out, view = np.zeros(5), blocks.module().View.of_numpy
