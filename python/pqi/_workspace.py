@@ -24,9 +24,10 @@ def set_workspace_limit(limit: Any) -> None:
     Notes
     -----
     Fresh memory costs 3 to 6 ns an element in page faults, so the workspace of exact Gini indices, top-k and histograms
-    is kept, and so is the memory of masks of 1 MiB and more once nothing refers to them. The limit bounds what lies idle, not what a call takes while it runs: that is documented with each measure.
-    On a CUDA device up to a 64th of its memory is kept, whatever the limit. Threads that call at the same time never
-    share a block, and results do not depend on the limit.
+    is kept, and so is the memory of masks of 1 MiB and more once nothing refers to them. The limit bounds what lies
+    idle, not what a call takes while it runs: that is documented with each measure. On a CUDA device up to a 64th of
+    its memory is kept, whatever the limit. Threads that call at the same time never share a block, and results do not
+    depend on the limit.
 
     Examples
     --------
