@@ -11,6 +11,7 @@
 #include "kernels/general_sums.hpp"
 #include "kernels/keys.hpp"
 #include "kernels/lane_measures.hpp"
+#include "kernels/live.hpp"
 #include "kernels/ranks.hpp"
 #include "kernels/special_sums.hpp"
 #include "kernels/sums.hpp"
@@ -30,6 +31,12 @@ const Kernels PQI_KERNELS = {
     to_bits<uint16_t>,
     to_bits<uint32_t>,
     to_bits<uint64_t>,
+    clear_dead<uint16_t>,
+    clear_dead<uint32_t>,
+    clear_dead<uint64_t>,
+    pick_live<uint16_t>,
+    pick_live<uint32_t>,
+    pick_live<uint64_t>,
     special_rows,
     special_double,
     general_float,

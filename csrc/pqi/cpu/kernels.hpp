@@ -95,6 +95,15 @@ struct Kernels {
   void (*to_bits32)(DType, const void*, size_t n, uint32_t*);
   void (*to_bits64)(DType, const void*, size_t n, uint64_t*);
 
+  // out[i] = live[i] ? bits[i] : 0; in place or apart.
+  void (*clear_dead16)(const uint16_t* bits, const uint8_t* live, size_t n, uint16_t* out);
+  void (*clear_dead32)(const uint32_t* bits, const uint8_t* live, size_t n, uint32_t* out);
+  void (*clear_dead64)(const uint64_t* bits, const uint8_t* live, size_t n, uint64_t* out);
+  // The live elements one behind the other, in place or apart; returns how many. `out` has room for n and one more.
+  size_t (*pick_live16)(const uint16_t* bits, const uint8_t* live, size_t n, uint16_t* out);
+  size_t (*pick_live32)(const uint32_t* bits, const uint8_t* live, size_t n, uint32_t* out);
+  size_t (*pick_live64)(const uint64_t* bits, const uint8_t* live, size_t n, uint64_t* out);
+
   // Chunk sums in the order of reduction.hpp, n ≤ chunk_size. Of floats: at the pivot's scale, or at that of the
   // largest magnitude where float_sums_hold does not; *out[i] for the SpecialPowers that `which` holds. `factor` is a
   // power of two applied to every element.

@@ -209,13 +209,24 @@ const T* Reader::read_all(size_t begin, size_t n) {
   return result;
 }
 
+// Calls f(elements, out) with both as bits.
+template <class T, class F>
+void with_bits(const T* elements, T* out, F f) {
+  using Bits = std::conditional_t<sizeof(T) == 2, uint16_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>>;
+  f(reinterpret_cast<const Bits*>(elements), reinterpret_cast<Bits*>(out));
+}
+
 template <class T>
 const T* Reader::read(size_t begin, size_t n) {
   const T* elements = read_all<T>(begin, n);
   const uint8_t* alive = live(begin, n);
   if (alive == nullptr) return elements;
   T* const work = chunk<T>();
-  for (size_t i = 0; i < n; ++i) work[i] = alive[i] ? elements[i] : T(0);
+  with_bits(elements, work, [&](const auto* bits, auto* out) {
+    if constexpr (sizeof(T) == 2) kernels_.clear_dead16(bits, alive, n, out);
+    if constexpr (sizeof(T) == 4) kernels_.clear_dead32(bits, alive, n, out);
+    if constexpr (sizeof(T) == 8) kernels_.clear_dead64(bits, alive, n, out);
+  });
   return work;
 }
 
@@ -239,22 +250,27 @@ const T* Reader::read_live(size_t begin, size_t& n) {
   const uint8_t* alive = live(begin, n);
   if (alive == nullptr) return elements;
   T* const work = chunk<T>();
-  size_t kept = 0;
-  for (size_t i = 0; i < n; ++i) {
-    work[kept] = elements[i];
-    kept += alive[i] != 0;
-  }
-  n = kept;
+  with_bits(elements, work, [&](const auto* bits, auto* out) {
+    if constexpr (sizeof(T) == 2) n = kernels_.pick_live16(bits, alive, n, out);
+    if constexpr (sizeof(T) == 4) n = kernels_.pick_live32(bits, alive, n, out);
+    if constexpr (sizeof(T) == 8) n = kernels_.pick_live64(bits, alive, n, out);
+  });
   return work;
 }
 
 const uint8_t* Reader::live(size_t begin, size_t n) {
   if (!groups_.masked()) return nullptr;
   if (mask_.empty()) mask_.resize(chunk_size);
+  const uint8_t* result = mask_.data();
   for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t at, size_t run) {
-    gather(piece.mask, piece.mask.data + mask_offset_, first, run, reinterpret_cast<char*>(mask_.data() + at));
+    const char* const base = piece.mask.data + mask_offset_;
+    if (run == n && piece.mask.contiguous()) {
+      result = reinterpret_cast<const uint8_t*>(base + first);
+    } else {
+      gather(piece.mask, base, first, run, reinterpret_cast<char*>(mask_.data() + at));
+    }
   });
-  return mask_.data();
+  return result;
 }
 
 size_t Reader::count_live(size_t begin, size_t end) {

@@ -37,12 +37,6 @@ K extent(const K* bits, size_t n, KeyRule<K> rule, uint64_t* zeros) {
   return largest;
 }
 
-uint64_t count_true(const uint8_t* x, size_t n) {
-  uint64_t count = 0;
-  for (size_t i = 0; i < n; ++i) count += x[i] != 0;
-  return count;
-}
-
 uint64_t read(const void* data, size_t bytes) {
   const char* p = static_cast<const char*>(data);
   uint64_t lane[32] = {};
