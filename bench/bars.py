@@ -84,6 +84,8 @@ BARS = (
     Bar("Gini, 1024 columns", (Case("Gini, 1024 columns"),), Unit.PASSES, None, None),
     Bar("top 10% mask, 1024 columns", (Case("top 10% mask, 1024 columns"),), Unit.PASSES, None, None),
     Bar("index (½, 1), ragged groups", (Case("index (½, 1), ragged groups of 1 to 511"),), Unit.PASSES, None, None),
+    Bar("index (½, 1), 60% live", (Case("index (½, 1), 60% live"),), Unit.PASSES, None, None),
+    Bar("top 10% mask, 60% live", (Case("top 10% mask, 60% live"),), Unit.PASSES, None, None),
     Bar("norms (1, 2) of 1,000", (Case("norms (1, 2)", n=1000),), Unit.MICROSECONDS, 3, 1),
     Bar("index (½, 1) of 1,000", (Case("index (½, 1)", n=1000),), Unit.MICROSECONDS, 3, 1),
     Bar("Gini of 1,000", (Case("Gini", n=1000),), Unit.MICROSECONDS, 3, 1),
