@@ -10,8 +10,9 @@ import pytest
 
 import pqi
 from cases import BFLOAT16, Array, bits, sample, strided
+from pqi import _core
 
-TYPES = [np.dtype(np.float32), np.dtype(np.float64), BFLOAT16, np.dtype(np.int8), np.dtype(np.int64)]
+TYPES = [np.dtype(name) for name in ("float32", "float64", "float16", "int8", "int64", "uint16", "uint32")] + [BFLOAT16]
 SIZES = [1, 7, 8, 15, 16, 17, 63, 64, 65, 130, 4_095, 4_096, 4_097, 9_000]
 
 
@@ -53,9 +54,43 @@ def test_dead_elements_count_nowhere(dtype: np.dtype[Any], isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", pqi.info()["isas"])
+@pytest.mark.parametrize("width", [5, 64, 130, 600, 5_000])
+def test_rows_and_segments(width: int, isa: str) -> None:
+    pqi.use_isa(isa)
+    x = sample(np.dtype(np.float32), 30_000 // width * width).reshape(-1, width)
+    live = np.random.default_rng(width).random(x.shape) < 0.6
+    segments = pqi.segments(x.ravel(), np.arange(0, x.size + 1, width))
+    k = np.count_nonzero(live, axis=1) // 2
+    masks = pqi.topk_mask(x, k, axis=1, where=live)
+    for i, (row, alive) in enumerate(zip(x[:4], live[:4], strict=True)):
+        cleared = np.where(alive, row, 0)
+        assert bits(pqi.norms(x, 1, 2, axis=1, where=live)[1][i]) == bits(pqi.norms(cleared, 1, 2)[1])
+        assert bits(pqi.gini(segments, where=live.ravel())[i]) == bits(pqi.gini(row[alive]))
+        np.testing.assert_array_equal(masks[i][alive], pqi.topk_mask(row[alive], k[i]))
+
+
+@pytest.mark.parametrize("isa", pqi.info()["isas"])
 def test_any_byte_but_zero_is_true(isa: str) -> None:
     pqi.use_isa(isa)
-    x = sample(np.dtype(np.float32), 1_000)
     odd = np.random.default_rng(0).integers(0, 3, 1_000, dtype=np.uint8) * 100
-    assert pqi.gini(x, where=odd.view(bool)) == pqi.gini(x[odd != 0])
-    assert pqi.summary(x, where=odd.view(bool)).live == np.count_nonzero(odd)
+    for dtype in TYPES:
+        packed = np.zeros(1_000, dtype=[("odd", "i1"), ("x", dtype)])
+        packed["x"] = sample(dtype, 1_000)
+        x = packed["x"]  # at odd addresses
+        kept, where = x[odd != 0], odd.view(bool)
+        assert pqi.gini(x, where=where) == pqi.gini(kept)
+        assert pqi.summary(x, where=where).live == np.count_nonzero(odd)
+        assert pqi.norms(x, 1, 2, where=where) == pqi.norms(np.where(odd != 0, x, np.zeros_like(x)), 1, 2)
+        mask = pqi.topk_mask(x, 100, where=where)
+        assert (mask.view(np.uint8) <= 1).all()
+        np.testing.assert_array_equal(mask[odd != 0], pqi.topk_mask(kept, 100))
+
+
+def test_a_mask_that_was_emptied_after_its_count() -> None:
+    """Another thread may clear it between the count and the selection: any answer, but an answer."""
+    x, nothing, out = sample(np.dtype(np.float32), 1_000), np.zeros(1_000, bool), np.ones(1_000, bool)
+    views, masks, outs = ([_core.View.of_numpy(array, "x")] for array in (x, nothing, out))
+    one = np.array([1], np.uint64)
+    assert _core.topk_threshold(views, masks, None, one, one).shape == (1,)
+    _core.topk_mask(views, masks, None, one, one, outs)
+    assert not out.any()

@@ -280,6 +280,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
   m.def("num_threads", &cpu::num_threads);
   m.def("set_num_threads", &cpu::set_num_threads, py::arg("threads"));
   m.def("new_mask", &new_mask, py::arg("shape"));
+  m.attr("SMALLEST_OWN_MASK") = smallest_own_mask;
   m.def("workspace_bytes", &cpu::workspace_bytes);
   m.def("workspace_limit", &cpu::workspace_limit);
   m.def("set_workspace_limit", &cpu::set_workspace_limit, py::arg("limit"));

@@ -41,13 +41,20 @@ class Kind:
         return self.scalar(values) if values.ndim == 0 else self.array(values)
 
 
+def _torch_mask(shape: tuple[int, ...]) -> Any:
+    """Small ones are torch's own and can be resized, large ones lie in the workspace."""
+    if math.prod(shape) < _core.SMALLEST_OWN_MASK:
+        return library().empty(shape, dtype=library().bool)
+    return library().from_numpy(_core.new_mask(shape))
+
+
 _NUMPY = Kind(scalar=lambda value: value[()], array=lambda values: values, empty_mask=_core.new_mask)
 _ONE_NUMPY = [_NUMPY]
 _PYTHON = Kind(scalar=lambda value: value.item(), array=lambda values: values, empty_mask=_core.new_mask)
 _TORCH = Kind(
     scalar=lambda value: library().from_numpy(value),
     array=lambda values: library().from_numpy(values),
-    empty_mask=lambda shape: library().from_numpy(_core.new_mask(shape)),
+    empty_mask=_torch_mask,
 )
 
 

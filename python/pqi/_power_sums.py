@@ -35,9 +35,9 @@ class PowerSums(Accumulator):
     -----
     Updates give the same bits as one call of `power_means` (and `norms`, `index` with these exponents) on all parts
     together, wherever the cuts are, as long as all parts are float32 or narrower, or all wider. Exceptions: one- and
-    two-byte types from 2^20 entries on, which that call counts (`Histogram` does the same in parts), and merges: nobody
-    knows at which offset the other vector's chunks began. There sums are within 4 ulp of that call's, and so are their
-    r-th roots within about 4/r.
+    two-byte types from 2^20 entries on, which that call sums in an order of its own (`Histogram` does so in parts),
+    and merges: nobody knows at which offset the other vector's chunks began. There sums are within 4 ulp of that
+    call's, and so are their r-th roots within about 4/r.
 
     An update costs one read; up to 4,095 entries wait for the next one (32 KiB), and nothing else is kept.
 

@@ -60,10 +60,10 @@ def topk_mask(
     Among equal magnitudes the lowest flat index is kept, as a stable sort would. NaN counts as the largest magnitude,
     above infinity; −0 and 0 are equal. Costs about one read of `x` and one write of the mask; discrete data a second
     look at the mask. Extra memory: the entries near the threshold, a few per cent of `x`; a mask of 1 MiB or more lies
-    in the workspace, which takes its memory back when the mask and all views of it are gone. On CUDA devices `x` is
-    read at least twice, and groups beyond 1024 entries take room for an eighth of their entries, each with its key (4
-    bytes for four-byte types, 8 for eight-byte ones, else 2) and 8 bytes of place, many groups in batches of up to 1
-    GiB.
+    in the workspace, which takes its memory back when the mask and all views of it are gone; it cannot be resized in
+    place. On CUDA devices `x` is read at least twice, and groups beyond 1024 entries take room for an eighth of their
+    entries, each with its key (4 bytes for four-byte types, 8 for eight-byte ones, else 2) and 8 bytes of place, many
+    groups in batches of up to 1 GiB.
 
     Carries no gradient. With `out` no registered operator is called: torch tensors are masked eagerly, and
     ``torch.compile`` does not trace the call (``fullgraph=True`` refuses it).

@@ -8,7 +8,7 @@ from pqi import _check, _core
 
 
 def set_workspace_limit(limit: Any) -> None:
-    """Set how much memory for intermediate results may be kept between calls.
+    """Set how much memory for intermediate results and masks may be kept between calls.
 
     Parameters
     ----------

@@ -20,7 +20,7 @@ class CodeSummer {
     }
     const size_t stretches = n / code_stretch;
     uint16_t left[chunk_size / code_stretch];
-    CodeSums sums;
+    ExactSums sums;
     const size_t count = table_.sum_codes(dtype_, codes, stretches * code_stretch, &sums, left);
     one_.add(sums.one, sums.unit);
     two_.add(sums.two, 2 * sums.unit);

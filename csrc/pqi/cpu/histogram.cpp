@@ -127,7 +127,7 @@ PowerSum run_sum(const Occurring& found, double r, Buffer<double>& high, Buffer<
 }
 
 // Adds a histogram's share to a sum that is exact.
-PowerSum whole_sum(const Occurring& found, double r, ExactSum sum) {
+PowerSum exact_sum(const Occurring& found, double r, ExactSum sum) {
   const double largest = found.value.empty() ? 0.0 : found.value.back();
   for (size_t i = 0; i < found.code.size() && largest < infinity; ++i)
     sum.add_times(found.count[i], power(found.value[i], r));
@@ -149,7 +149,7 @@ std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<d
   std::vector<PowerSum> sums;
   for (double r : exponents) {
     if (sums_exactly(r)) {
-      sums.push_back(whole_sum(found, r, {}));
+      sums.push_back(exact_sum(found, r, {}));
     } else {
       sums.push_back(n == 0 ? PowerSum{} : run_sum(found, r, high, low));
     }
@@ -168,7 +168,7 @@ SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<dou
   for (const CodeSummer& summer : take_codes(groups, group, CodeSummer(groups.dtype(), kernels())))
     summer.add_to(counted.counts, one, two, result.live);
   const Occurring found(counted);
-  for (double r : exponents) result.sums.push_back(whole_sum(found, r, r == 1.0 ? one : two));
+  for (double r : exponents) result.sums.push_back(exact_sum(found, r, r == 1.0 ? one : two));
   return result;
 }
 

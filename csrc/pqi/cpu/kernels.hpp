@@ -77,7 +77,7 @@ struct OrderedRows {
 inline constexpr size_t most_settled = 8;
 
 // Σ|x| = one·2^unit and Σ|x|² = two·2^(2·unit) over some of a chunk's elements, exactly.
-struct CodeSums {
+struct ExactSums {
   uint64_t one, two;
   int unit;
 };
@@ -99,7 +99,7 @@ struct Kernels {
   void (*clear_dead16)(const uint16_t* bits, const uint8_t* live, size_t n, uint16_t* out);
   void (*clear_dead32)(const uint32_t* bits, const uint8_t* live, size_t n, uint32_t* out);
   void (*clear_dead64)(const uint64_t* bits, const uint8_t* live, size_t n, uint64_t* out);
-  // The live elements one behind the other, in place or apart; returns how many. `out` has room for n and one more.
+  // The live elements one behind the other, in place or apart; returns how many. Up to n elements of `out` are written.
   size_t (*pick_live16)(const uint16_t* bits, const uint8_t* live, size_t n, uint16_t* out);
   size_t (*pick_live32)(const uint32_t* bits, const uint8_t* live, size_t n, uint32_t* out);
   size_t (*pick_live64)(const uint64_t* bits, const uint8_t* live, size_t n, uint64_t* out);
@@ -118,9 +118,10 @@ struct Kernels {
   void (*powers)(double* x, size_t n, double r, double shift);
 
   // Sums over a chunk of float16 or bfloat16 elements, n ≤ chunk_size of them in whole stretches, without those
-  // stretches that hold what cannot be added exactly: an infinity, a NaN or numbers too far below the largest one.
-  // left[i] are their places, in ascending order; returns how many.
-  size_t (*sum_codes)(DType, const uint16_t*, size_t n, CodeSums*, uint16_t* left);
+  // stretches that hold what cannot be added exactly: subnormal numbers or others too far below the largest one; all
+  // stretches where one holds an infinity or a NaN. left[i] are their places, in ascending order; returns how many.
+  // Null where counting takes no longer.
+  size_t (*sum_codes)(DType, const uint16_t*, size_t n, ExactSums*, uint16_t* left);
 
   // Of every group what reduction.hpp makes of its sums: mean_of, index_of, retained_bound_of, highest_index.
   void (*means)(const LaneSums&, const LaneSizes&, double r, double* out);

@@ -25,15 +25,14 @@ class RowSelector {
     const size_t n = groups_.size(group);
     size_t live = n;
     const K* const keys = reader.template read_live<K>(0, live);
-    if (!known_) sample(keys, live, k);
+    if (!known_ && live > 0) sample(keys, live, k);  // the caller may have emptied the mask meanwhile
     const Range range = narrow(keys, live, k);
     uint8_t* const direct = writer != nullptr ? writer->direct(0, n) : nullptr;
     uint8_t* const out = direct != nullptr ? direct : buffer_;
     const K* bits = reader.template read<K>(0, n);
     uint64_t within = 0;
     classify(bits, n, range, out, &within);
-    if (const uint8_t* alive = reader.live(0, n))
-      for (size_t i = 0; i < n; ++i) out[i] = alive[i] ? out[i] : 0;
+    if (const uint8_t* alive = reader.live(0, n)) table_.drop_dead(alive, n, out, &within);
     K threshold = range.low;
     if (range.low == range.high) {
       table_.settle_ties(out, n, k - range.above);

@@ -260,14 +260,15 @@ const T* Reader::read_live(size_t begin, size_t& n) {
 
 const uint8_t* Reader::live(size_t begin, size_t n) {
   if (!groups_.masked()) return nullptr;
-  if (mask_.empty()) mask_.resize(chunk_size);
-  const uint8_t* result = mask_.data();
+  const uint8_t* result = nullptr;
   for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t at, size_t run) {
     const char* const base = piece.mask.data + mask_offset_;
     if (run == n && piece.mask.contiguous()) {
       result = reinterpret_cast<const uint8_t*>(base + first);
     } else {
+      if (mask_.empty()) mask_.resize(chunk_size);
       gather(piece.mask, base, first, run, reinterpret_cast<char*>(mask_.data() + at));
+      result = mask_.data();
     }
   });
   return result;

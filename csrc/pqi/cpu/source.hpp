@@ -109,17 +109,17 @@ class Reader {
   template <class T>
   const T* read_live(size_t begin, size_t& n);
 
-  // Liveness of [begin, begin + n), one byte each; null where nothing is masked.
+  // Liveness of [begin, begin + n), one byte each; null where nothing is masked. Where they lie in one piece, they are
+  // the caller's own; valid until the next call that reads.
   const uint8_t* live(size_t begin, size_t n);
 
   // Live elements in [begin, end).
   size_t count_live(size_t begin, size_t end);
 
  private:
-  // Room for a chunk, and for one more element that read_live may write.
   template <class T>
   T* chunk() {
-    if (work_.empty()) work_.resize(chunk_size + 1);
+    if (work_.empty()) work_.resize(chunk_size);
     return reinterpret_cast<T*>(work_.data());
   }
   char* native() {

@@ -1,5 +1,6 @@
-// Memory for intermediate results, kept between calls: a fresh page costs more than the work on it. One cache for the
-// process serves all threads; a block is in nobody's or in one owner's hands, so concurrent calls never meet in it.
+// Memory for intermediate results and large masks, kept between calls: a fresh page costs more than the work on it. One
+// cache for the process serves all threads; a block is in nobody's or in one owner's hands, so concurrent calls never
+// meet in it.
 #pragma once
 
 #include <cstddef>

@@ -31,7 +31,7 @@ inline __attribute__((always_inline)) bool any_small(const CodeWords* words, int
     const Codes codes = bits_as<Codes>(words[i]);
     small |= (codes < Codes{} + limit) & (codes > Codes{});
   }
-#if defined(__AVX512VL__)
+#if defined(__AVX512F__)
   return !_mm256_testz_si256(bits_as<__m256i>(small), bits_as<__m256i>(small));
 #else
   return !_mm_testz_si128(bits_as<__m128i>(small), bits_as<__m128i>(small));
@@ -64,7 +64,7 @@ inline uint64_t whole_sum(const CodeLanes::Number numbers[2][2], double factor) 
 
 // Numbers of `digits` bits travel as 2^-bias of themselves.
 template <int digits, int bias>
-size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, CodeSums* sums, uint16_t* left) {
+size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactSums* sums, uint16_t* left) {
   constexpr int octave = 1 << (digits - 1);
   // Squares of numbers within so many octaves, which have 2·(octaves + digits) bits, a lane adds without rounding.
   constexpr int octaves = (53 - 2 * digits - std::bit_width(unsigned(CodeLanes::additions - 1))) / 2;
@@ -100,7 +100,7 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, CodeSums
   return count;
 }
 
-size_t sum_codes(DType t, const uint16_t* codes, size_t n, CodeSums* sums, uint16_t* left) {
+size_t sum_codes(DType t, const uint16_t* codes, size_t n, ExactSums* sums, uint16_t* left) {
   if (t == DType::bf16) return sum_codes_as<8, 0>(0x7f80, codes, n, sums, left);
   return sum_codes_as<11, 112>(0x7c00, codes, n, sums, left);
 }
