@@ -87,10 +87,16 @@ def test_any_byte_but_zero_is_true(isa: str) -> None:
 
 
 def test_a_mask_that_was_emptied_after_its_count() -> None:
-    """Another thread may clear it between the count and the selection: any answer, but an answer."""
-    x, nothing, out = sample(np.dtype(np.float32), 1_000), np.zeros(1_000, bool), np.ones(1_000, bool)
-    views, masks, outs = ([_core.View.of_numpy(array, "x")] for array in (x, nothing, out))
-    one = np.array([1], np.uint64)
-    assert _core.topk_threshold(views, masks, None, one, one).shape == (1,)
-    _core.topk_mask(views, masks, None, one, one, outs)
-    assert not out.any()
+    """Another thread may clear it between the count and the selection: any answer, and the next row's is right."""
+    x, live, out = (
+        sample(np.dtype(np.float32), 2_000).reshape(2, -1),
+        np.ones((2, 1_000), bool),
+        np.ones((2, 1_000), bool),
+    )
+    live[0] = False
+    views, masks, outs = ([_core.View.of_numpy(array, "x")] for array in (x, live, out))
+    one = np.array([1, 1], np.uint64)
+    assert _core.topk_threshold(views, masks, (1,), one, one)[1] == np.abs(x[1]).max()
+    _core.topk_mask(views, masks, (1,), one, one, outs)
+    assert not out[0].any()
+    np.testing.assert_array_equal(out[1], pqi.topk_mask(x[1], 1))

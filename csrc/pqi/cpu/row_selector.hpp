@@ -135,7 +135,7 @@ class RowSelector {
   const KeyRule<K> rule_;
   bool known_ = false;
   K guess_ = 0;        // the threshold of the group before
-  double stride_ = 0;  // how far its neighbouring ranks lay apart
+  double stride_ = 1;  // how far its neighbouring ranks lay apart; never zero, or the search would creep
   uint8_t buffer_[chunk_size];
 };
 
