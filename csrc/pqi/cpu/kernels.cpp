@@ -42,11 +42,7 @@ const Kernels PQI_KERNELS = {
     general_float,
     general_double,
     powers,
-#if defined(__AVX2__)
     sum_codes,
-#else
-    nullptr,
-#endif
     means,
     indices,
     bounds,

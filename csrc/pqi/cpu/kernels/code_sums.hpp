@@ -5,10 +5,10 @@
 
 #include "wide_lanes.hpp"
 
-#if defined(__AVX2__)  // two lanes take longer than counting
-
 namespace pqi::cpu {
 namespace {
+
+#if defined(__AVX2__)
 
 // Two codes to a word, the words of a register: what the float64 lanes of a register hold at a time.
 typedef uint32_t CodeWords __attribute__((vector_size(4 * vector_lanes)));
@@ -105,7 +105,9 @@ size_t sum_codes(DType t, const uint16_t* codes, size_t n, ExactSums* sums, uint
   return sum_codes_as<11, 112>(0x7c00, codes, n, sums, left);
 }
 
+#else
+constexpr decltype(Kernels::sum_codes) sum_codes = nullptr;  // two lanes take longer than counting
+#endif
+
 }  // namespace
 }  // namespace pqi::cpu
-
-#endif
