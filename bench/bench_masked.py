@@ -15,6 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import expected
 import pqi
 from data import Array, Data, magnitudes, weights
+from expected import Ties
 from harness import Call, Contender, Job, Vectors, run
 from plan import Point, cases
 
@@ -44,10 +45,6 @@ def expected_index(groups: Array) -> Array:
     return expected.index(groups[:, live(groups.shape[1])], 0.5, 1)
 
 
-def check_index(_groups: Array, values: Array, result: Any, tolerance: float) -> None:
-    np.testing.assert_allclose(np.ravel(result), values, rtol=0, atol=tolerance)
-
-
 def mask_by_pqi(data: Data, _vectors: Vectors) -> Call:
     x, kept = weights(data), live(data.n)
     k = int(np.count_nonzero(kept)) // 10
@@ -66,20 +63,10 @@ def mask_by_numpy(data: Data, _vectors: Vectors) -> Call:
     return mask
 
 
-def expected_threshold(groups: Array) -> Array:
-    absolute = magnitudes(groups[:, live(groups.shape[1])])
-    k = absolute.shape[1] // 10
-    return np.asarray(np.partition(absolute, absolute.shape[1] - k, axis=1)[:, absolute.shape[1] - k])
-
-
-def check_mask(groups: Array, values: Array, result: Any, tolerance: float) -> None:
-    """Everything above the threshold is kept, nothing below it, and as many as wanted but for ties that numpy keeps."""
-    kept, wanted = np.asarray(result).reshape(groups.shape), np.count_nonzero(live(groups.shape[1])) // 10
-    absolute, alive = magnitudes(groups), live(groups.shape[1])
-    assert not kept[:, ~alive].any()
-    assert (kept | ~alive | (absolute <= values[:, None])).all()
-    assert not (kept & (absolute < values[:, None])).any()
-    assert wanted <= np.count_nonzero(kept) <= wanted + tolerance * groups.shape[1]
+def check_mask(groups: Array, _expected: Any, result: Any, ties: float) -> None:
+    kept, mask = live(groups.shape[1]), np.asarray(result).reshape(groups.shape)
+    assert not mask[:, ~kept].any()
+    expected.assert_top(groups[:, kept], mask[:, kept], int(np.count_nonzero(kept)) // 10, Ties(int(ties)))
 
 
 JOBS = [
@@ -87,12 +74,12 @@ JOBS = [
         "index (½, 1), 60% live",
         [Contender("pqi", index_by_pqi, 1e-11), Contender("numpy", index_by_numpy, 1e-4)],
         expected_index,
-        check_index,
+        expected.assert_close,
     ),
     Job(
         "top 10% mask, 60% live",
-        [Contender("pqi", mask_by_pqi, 0), Contender("numpy", mask_by_numpy, 1)],
-        expected_threshold,
+        [Contender("pqi", mask_by_pqi, Ties.FIRST), Contender("numpy", mask_by_numpy, Ties.ALL)],
+        lambda _groups: None,
         check_mask,
     ),
 ]

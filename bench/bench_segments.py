@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 import pqi
 from data import Array, Data, magnitudes, weights
-from expected import PART, blocks
+from expected import PART, assert_close, blocks
 from harness import Call, Contender, Job, Vectors, run
 from plan import Point, cases
 
@@ -55,16 +55,12 @@ def expect(groups: Array) -> Array:
     return found
 
 
-def check(_groups: Array, values: Array, result: Any, tolerance: float) -> None:
-    np.testing.assert_allclose(result, values, rtol=0, atol=tolerance)
-
-
 JOBS = [
     Job(
         "index (½, 1), ragged groups of 1 to 511",
         [Contender("pqi", by_pqi, 1e-11), Contender("numpy", by_numpy, 1e-3)],
         expect,
-        check,
+        assert_close,
     )
 ]
 

@@ -19,6 +19,17 @@ pytest.register_assert_rewrite("reference", "strategies", "cases", "properties",
 
 
 @pytest.fixture
+def restore_settings() -> Iterator[None]:
+    """Put the instruction set and the number of threads back."""
+    import pqi
+
+    before = pqi.info()
+    yield
+    pqi.use_isa(before["isa"])
+    pqi.set_num_threads(before["num_threads"])
+
+
+@pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Let every tensor pass for one on a device; see fake_device.py."""
     import fake_device

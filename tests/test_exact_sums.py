@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -19,13 +18,7 @@ FLOAT16 = np.dtype(np.float16)
 OTHERS = [np.dtype(name) for name in ("int8", "uint16", "int16")] + [np.dtype(ml_dtypes.float8_e5m2)]
 
 
-@pytest.fixture(autouse=True)
-def restore_settings() -> Iterator[None]:
-    """Put the instruction set and the number of threads back."""
-    before = pqi.info()
-    yield
-    pqi.use_isa(before["isa"])
-    pqi.set_num_threads(before["num_threads"])
+pytestmark = pytest.mark.usefixtures("restore_settings")
 
 
 def wide(dtype: np.dtype[Any]) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,12 +15,7 @@ TYPES = [np.dtype(name) for name in ("float32", "float64", "float16", "int8", "i
 SIZES = [1, 7, 8, 15, 16, 17, 63, 64, 65, 130, 4_095, 4_096, 4_097, 9_000]
 
 
-@pytest.fixture(autouse=True)
-def restore_settings() -> Iterator[None]:
-    """Put the instruction set back."""
-    before = pqi.info()["isa"]
-    yield
-    pqi.use_isa(before)
+pytestmark = pytest.mark.usefixtures("restore_settings")
 
 
 def masks(n: int) -> list[Array]:

@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -21,13 +20,7 @@ THREADS = [1, 2, 7]
 N = 700_001  # several blocks of the reduction, with a ragged end
 
 
-@pytest.fixture(autouse=True)
-def restore_settings() -> Iterator[None]:
-    """Put the instruction set and the number of threads back."""
-    before = pqi.info()
-    yield
-    pqi.use_isa(before["isa"])
-    pqi.set_num_threads(before["num_threads"])
+pytestmark = pytest.mark.usefixtures("restore_settings")
 
 
 def inputs() -> dict[str, np.ndarray]:

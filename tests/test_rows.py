@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,13 +29,7 @@ MEASURES: dict[str, Callable[..., Any]] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def restore_settings() -> Iterator[None]:
-    """Put the instruction set and the number of threads back."""
-    before = pqi.info()
-    yield
-    pqi.use_isa(before["isa"])
-    pqi.set_num_threads(before["num_threads"])
+pytestmark = pytest.mark.usefixtures("restore_settings")
 
 
 def ordinary(dtype: np.dtype[Any], count: int, width: int) -> Array:

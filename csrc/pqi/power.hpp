@@ -113,10 +113,11 @@ PQI_HD float root_residual(float x, float s) {
 // magnitudes within 2^-68 … 2^100, which scale_of brings the data near. The residuals' quotients by 2s share one
 // division, (r_a·s_b + r_b·s_a) / (2·s_a·s_b); 2^-50 keeps zeros out of the denominator (it is lost on any root that
 // matters). The larger root is found by its bits, which every instruction set compares in one operation.
+template <class T>
 struct RootPair {
-  float sum, low;
+  T sum, low;
 };
-PQI_HD RootPair root_pair(float a, float b) {
+PQI_HD RootPair<float> root_pair(float a, float b) {
   const float sa = float_root(a), sb = float_root(b), da = sa + 0x1p-50f, db = sb + 0x1p-50f;
   const float correction = (root_residual(a, sa) * db + root_residual(b, sb) * da) / ((da + da) * db);
   const uint32_t ia = bits_as<uint32_t>(sa), ib = bits_as<uint32_t>(sb);
@@ -124,6 +125,7 @@ PQI_HD RootPair root_pair(float a, float b) {
   const float sum = sa + sb, rounding = smaller - (sum - larger);
   return {sum, rounding + correction};
 }
+PQI_HD RootPair<double> root_pair(double a, double b) { return {::sqrt(a) + ::sqrt(b), 0.0}; }
 
 // x^r for x ≥ 0, with correctly rounded special cases: what the last steps use.
 PQI_HD double power(double x, double r) {

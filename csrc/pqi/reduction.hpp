@@ -30,22 +30,11 @@ PQI_HD double fold(const double* lane) {
   return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
-// A lane's share of a row pair in the sum of roots, and what float roots leave of it.
-template <class T>
-struct Roots {
-  double sum;
-  T low;
-};
-PQI_HD Roots<float> roots_of(float a, float b) {
-  const RootPair roots = root_pair(a, b);
-  return {double(roots.sum), roots.low};
-}
-PQI_HD Roots<double> roots_of(double a, double b) { return {::sqrt(a) + ::sqrt(b), 0.0}; }
-
+// A lane's share of a row pair in the sum of roots; `low` collects what float roots leave.
 template <class T>
 PQI_HD void add_roots(T a, T b, double& sum, T& low) {
-  const Roots<T> roots = roots_of(a, b);
-  sum += roots.sum;
+  const RootPair<T> roots = root_pair(a, b);
+  sum += double(roots.sum);
   low += roots.low;
 }
 

@@ -89,19 +89,10 @@ struct Occurring {
   }
 };
 
-// Replaces values without their scale by their powers.
+// Replaces values without their scale by their powers, of an exponent that is not summed exactly.
 void raise(Buffer<double>& value, double r) {
-  switch (power_kind(r)) {
-    case PowerKind::general:
-      return kernels().powers(value.data(), value.size(), r, 0.0);
-    case PowerKind::half:
-      for (double& v : value) v = std::sqrt(v);
-      return;
-    case PowerKind::one:
-      return;
-    case PowerKind::two:
-      for (double& v : value) v *= v;
-  }
+  if (r != 0.5) return kernels().powers(value.data(), value.size(), r, 0.0);
+  for (double& v : value) v = std::sqrt(v);
 }
 
 // By runs of neighbouring codes; `high` and `low` are room for a number a code.

@@ -76,8 +76,8 @@ inline __attribute__((always_inline)) void add_chunk(const Stored* x, size_t n, 
       const T scaled_a = number[j], scaled_b = number[j + lanes];
       const double wide_a = double(scaled_a), wide_b = double(scaled_b);
       if constexpr (which & sum_half) {
-        const Roots<T> found = roots_of(scaled_a, scaled_b);
-        roots[j] = found.sum;
+        const RootPair<T> found = root_pair(scaled_a, scaled_b);
+        roots[j] = double(found.sum);
         rest[j] = found.low;
       }
       if constexpr (which & sum_one) numbers[j] = wide_a + wide_b;
