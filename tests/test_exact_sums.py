@@ -1,4 +1,4 @@
-"""Large groups of one- and two-byte types: Σ|x| and Σx² are exact and rounded once, whichever way they are added up."""
+"""Large groups of one- and two-byte types: sums of |x|^r with r = ½, 1, 2 are rounded once, however added up."""
 
 from __future__ import annotations
 
@@ -38,23 +38,31 @@ def inputs(dtype: np.dtype[Any], name: str) -> Array:
     return np.where(np.isfinite(x.astype(np.float64)), x, np.ones_like(x))
 
 
-def means(x: Array) -> list[float]:
-    """Return M_1 and M_2 from sums that are rounded once."""
+Means = tuple[float, float, float]
+
+
+def means(x: Array) -> Means:
+    """Return M_½, M_1 and M_2 from sums of float64 powers that are rounded once."""
     values, counts = np.unique(np.abs(x.astype(np.float64)), return_counts=True)
-    pairs = [(Fraction(float(value)), int(count)) for value, count in zip(values, counts, strict=True)]
-    one, two = (float(sum((value**r * count for value, count in pairs), Fraction())) for r in (1, 2))
-    return [one / x.size, math.sqrt(two / x.size)]
+
+    def mean(powers: Array) -> float:
+        terms = zip(powers.tolist(), counts.tolist(), strict=True)
+        return float(sum((Fraction(power) * count for power, count in terms), Fraction())) / x.size
+
+    return mean(np.sqrt(values)) ** 2, mean(values), math.sqrt(mean(values**2))
 
 
-def everyone(x: Any, **where: Any) -> set[tuple[float, float]]:
-    """Return M_1 and M_2 by every instruction set, on one thread and on three, added up alone or beside another sum."""
+def everyone(x: Any, **where: Any) -> set[Means]:
+    """Return the means by every instruction set, on one thread and on three, added up together and beside others."""
     found = set()
     for isa in pqi.info()["isas"]:
         pqi.use_isa(isa)
         for threads in (1, 3):
             pqi.set_num_threads(threads)
-            found.add(tuple(pqi.power_means(x, [1, 2], **where).tolist()))
-            found.add(tuple(pqi.power_means(x, [1, 2, 0.7], **where).tolist()[:2]))
+            half, one = pqi.power_means(x, [0.5, 1], **where).tolist()
+            found.add((half, *pqi.power_means(x, [1, 2], **where).tolist()))
+            found.add((pqi.power_means(x, [0.5], **where).item(), one, pqi.power_means(x, [2], **where).item()))
+            found.add(tuple(pqi.power_means(x, [0.5, 1, 2, 0.7], **where).tolist()[:3]))
     return found
 
 
@@ -63,15 +71,15 @@ def everyone(x: Any, **where: Any) -> set[tuple[float, float]]:
 def test_sums_are_rounded_once(dtype: np.dtype[Any], name: str) -> None:
     x = inputs(dtype, name)
     expected = means(x)
-    assert everyone(x) == {tuple(expected)}
-    assert pqi.histogram(x).power_means([1, 2]).tolist() == expected
+    assert everyone(x) == {expected}
+    assert tuple(pqi.histogram(x).power_means([0.5, 1, 2]).tolist()) == expected
 
 
 @pytest.mark.parametrize("dtype", OTHERS, ids=str)
 def test_sums_of_other_types_are_rounded_once(dtype: np.dtype[Any]) -> None:
     x = np.random.default_rng(1).integers(0, 256, (N, dtype.itemsize), dtype=np.uint8).view(dtype).ravel()
     x = np.where(np.isfinite(x.astype(np.float64)), x, np.zeros_like(x))
-    assert everyone(x) == {tuple(means(x))}
+    assert everyone(x) == {means(x)}
 
 
 @pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
@@ -80,30 +88,32 @@ def test_layouts_and_masks(dtype: np.dtype[Any]) -> None:
     live = np.random.default_rng(5).random(N) < 0.6
     whole = everyone(x)
     assert everyone(strided(x)) == everyone(pqi.pooled(np.split(x, [1, 5_000, 700_000]))) == whole
-    assert everyone(x, where=live) == {tuple(means(x[live]))}
+    assert everyone(x, where=live) == {means(x[live])}
 
 
 @pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
 def test_what_is_no_number(dtype: np.dtype[Any]) -> None:
     x = inputs(dtype, "normal")
     x[77_777] = -math.inf
-    assert everyone(x) == {(math.inf, math.inf)}
+    assert everyone(x) == {(math.inf, math.inf, math.inf)}
     x[N - 1] = math.nan
     for isa in pqi.info()["isas"]:
         pqi.use_isa(isa)
-        assert np.isnan(pqi.power_means(x, [1, 2])).all()
-    assert everyone(np.zeros(N, dtype)) == {(0.0, 0.0)}
+        for exponents in ([0.5, 1], [1, 2], [0.5, 2]):
+            assert np.isnan(pqi.power_means(x, exponents)).all()
+    assert everyone(np.zeros(N, dtype)) == {(0.0, 0.0, 0.0)}
 
 
 def test_a_tie_that_the_smallest_element_breaks() -> None:
     x = np.zeros(N, dtype=BFLOAT16)
     x[[5, 600_000, N - 2]] = 2.0**-100, 2.0**47, -(2.0**100)
-    assert everyone(x) == {tuple(means(x))}
+    assert everyone(x) == {means(x)}
     assert pqi.norms(x, 1, 2)[0] == 2.0**100 + 2.0**48
 
 
 def test_more_elements_than_memory_holds() -> None:
-    """2^32 squares of the largest bfloat16, by a stride of zero."""
+    """2^32 powers of the largest bfloat16, by a stride of zero."""
     largest = 2.0**128 - 2.0**120
     x = np.broadcast_to(np.array(largest, dtype=BFLOAT16), (1 << 16, 1 << 16))
     assert pqi.power_means(x, [1, 2]).tolist() == [largest, largest]
+    assert pqi.power_means(x, [0.5, 1]).tolist() == [math.sqrt(largest) ** 2, largest]

@@ -6,8 +6,8 @@
 namespace pqi {
 
 // A fixed-point number in digits of 32 bits from 2^lowest on, each in a word of 64 whose upper half waits for carries,
-// so that terms are added without looking at each other. Holds what the magnitudes of one- and two-byte types and their
-// squares can add up to: 32 bits that begin at 2^-266 at least, 2^64 squares of 2^128 at most.
+// so that terms are added without looking at each other. Holds what the magnitudes of one- and two-byte types, their
+// squares and their float64 roots can add up to: 53 bits that begin at 2^-266 at least, 2^64 squares of 2^128 at most.
 struct ExactSum {
   static constexpr int digits = 22, lowest = -320;
 
@@ -22,13 +22,15 @@ struct ExactSum {
     digit[place + 2] += high;
   }
 
-  // Adds count·value, of a value that 32 bits hold from 2^-266 to 2^256.
+  // Adds count·value, of a value from 2^-266 to 2^256.
   PQI_HD void add_times(uint64_t count, double value) {
     const auto bits = bits_as<uint64_t>(value);
-    const uint64_t integer = (bits >> 21 & 0x7fffffff) | 0x80000000;
-    const int exponent = int(bits >> 52) - 1023 - 31;
-    add(integer * (count & 0xffffffff), exponent);
-    if (count >> 32 != 0) add(integer * (count >> 32), exponent + 32);
+    const uint64_t high = (bits >> 21 & 0x7fffffff) | 0x80000000, low = bits & 0x1fffff;
+    const int exponent = int(bits >> 52) - 1023 - 52;
+    for (int shift = 0; count != 0; count >>= 32, shift += 32) {
+      add(high * (count & 0xffffffff), exponent + 21 + shift);
+      add(low * (count & 0xffffffff), exponent + shift);
+    }
   }
 
   PQI_HD void add(const ExactSum& other) {

@@ -1,9 +1,10 @@
 // Power sums of a histogram of magnitude codes, which is how large groups of one- and two-byte types are measured.
 //
-// Σ count·value^r. For r = 1 and 2, whose powers float64 holds, the sum is exact and rounded once: it need not come
-// from a histogram then. For any other r each product is exact in double-double, those of 256 neighbouring codes are
-// added in ascending order, and these runs merged in ascending order. Codes that do not occur add nothing. These powers
-// are of value·2^−scale, where the scale follows from the least and the greatest magnitude that occur and are not zero.
+// Σ count·value^r. For r = ½, 1 and 2, whose powers float64 holds or rounds correctly, the sum of these is exact and
+// rounded once: it need not come from a histogram then. For any other r each product is exact in double-double, those
+// of 256 neighbouring codes are added in ascending order, and these runs merged in ascending order. Codes that do not
+// occur add nothing. These powers are of value·2^−scale, where the scale follows from the least and the greatest
+// magnitude that occur and are not zero.
 #pragma once
 
 #include "exact_sum.hpp"
@@ -20,7 +21,7 @@ inline constexpr size_t histogram_run = 256;
 inline constexpr size_t histogram_minimum = size_t(1) << 20;
 PQI_HD constexpr bool counts_codes(DType t, size_t size) { return is_narrow(t) && size >= histogram_minimum; }
 
-PQI_HD bool sums_exactly(double r) { return r == 1.0 || r == 2.0; }
+PQI_HD bool sums_exactly(double r) { return power_kind(r) != PowerKind::general; }
 
 // Σ count·value^r for such an exponent, after carries; `largest` is the largest value that occurs.
 PQI_HD PowerSum exact_power_sum(const ExactSum& sum, double largest) {
@@ -31,11 +32,6 @@ PQI_HD PowerSum exact_power_sum(const ExactSum& sum, double largest) {
 
 PQI_HD int histogram_scale(double smallest, double largest, double r) {
   return scale_of(0.0, chunk_scale(binade(largest), binade(smallest), r));
-}
-
-// value^r of a value that the scale was taken off.
-PQI_HD double histogram_power(double value, double r) {
-  return power_kind(r) == PowerKind::general ? power_shifted(value, r, 0.0) : power(value, r);
 }
 
 }  // namespace pqi

@@ -102,9 +102,10 @@ def power_means(
     CUDA devices there is a second read where, of numbers that float32 holds, exponents beyond 3.5 meet others up to 3.5
     that are not ½, 1 or 2, and one for every 16 exponents (fewer where a block's shared memory does not hold 8 KiB for
     each); the sums take 24 bytes a group and exponent, in batches of up to 1 GiB, and as many for each 2^18 entries of
-    larger groups. One- and two-byte types are counted in one read from 2^20 entries a group, where Σ|x| and Σx² are
-    exact and rounded once. For the exponents 1 and 2 alone the CPU adds float16 and bfloat16 up instead of counting
-    them, with the same bits: half the time with AVX-512.
+    larger groups. One- and two-byte types are counted in one read from 2^20 entries a group, where Σ√|x|, Σ|x| and Σx²
+    are the exact sums of these powers in float64, rounded once. Where it takes less time the CPU adds up instead of
+    counting, with the same bits: float16 and bfloat16 for the exponents 1 and 2, bfloat16 for ½ and 1 where AVX-512
+    has byte permutations and dot products (VBMI, VNNI).
 
     A mean stays between the least and the greatest magnitude, so unlike a norm it does not overflow. Carries a gradient
     for torch tensors that require it, ∂M_r/∂x_i = sign(x_i) (|x_i| / M_r)^(r−1) / d, with the rules of `index`'s.

@@ -1,5 +1,5 @@
-// Exact sums of float16 or bfloat16 magnitudes and of their squares, at the cost of reading them: most elements are
-// added up in registers, those that cannot be added there exactly are counted. Which are does not show in the result.
+// Exact sums of powers of float16 or bfloat16 magnitudes, near the cost of reading them: most elements are added up in
+// registers, those that cannot be added there exactly are counted. Which are does not show in the result.
 #pragma once
 
 #include "code_counter.hpp"
@@ -9,7 +9,8 @@ namespace pqi::cpu {
 
 class CodeSummer {
  public:
-  CodeSummer(DType t, const Kernels& table) : dtype_(t), table_(table), counter_(t) {}
+  // `which` is one that the table's sums_codes says yes to.
+  CodeSummer(unsigned which, DType t, const Kernels& table) : which_(which), dtype_(t), table_(table), counter_(t) {}
 
   // The next n ≤ chunk_size elements.
   void add(const uint16_t* codes, size_t n) {
@@ -20,10 +21,11 @@ class CodeSummer {
     }
     const size_t stretches = n / code_stretch;
     uint16_t left[chunk_size / code_stretch];
-    ExactSums sums;
-    const size_t count = table_.sum_codes(dtype_, codes, stretches * code_stretch, &sums, left);
-    one_.add(sums.one, sums.unit);
-    two_.add(sums.two, 2 * sums.unit);
+    ExactTerms terms[3];
+    const size_t count = table_.sum_codes(which_, dtype_, codes, stretches * code_stretch, &hint_, terms, left);
+    for (int power = 0; power < 3; ++power)
+      for (size_t i = 0; (which_ >> power & 1) != 0 && i < terms[power].count; ++i)
+        sums_[power].add(terms[power].value[i], terms[power].exponent[i]);
     for (size_t i = 0; i < count;) {
       const size_t first = i;
       while (++i < count && left[i] == left[i - 1] + 1) {
@@ -34,10 +36,10 @@ class CodeSummer {
     if (count > stretches / 4) resting_ = rest;
   }
 
-  void add_to(Buffer<uint64_t>& keys, ExactSum& one, ExactSum& two, uint64_t& live) const {
+  // Adds its shares: what was counted, what was added up of each power, and how many elements that is.
+  void add_to(Buffer<uint64_t>& keys, ExactSum sums[3], uint64_t& live) const {
     counter_.add_to(keys);
-    one.add(one_);
-    two.add(two_);
+    for (int power = 0; power < 3; ++power) sums[power].add(sums_[power]);
     live += live_;
   }
 
@@ -45,12 +47,13 @@ class CodeSummer {
   // So many chunks are counted after one of whose elements many were.
   static constexpr int rest = 15;
 
+  unsigned which_;
   DType dtype_;
   const Kernels& table_;
   CodeCounter counter_;
-  ExactSum one_, two_;
+  ExactSum sums_[3];  // in the order of SpecialPowers
   uint64_t live_ = 0;
-  int resting_ = 0;
+  int hint_ = no_hint, resting_ = 0;
 };
 
 }  // namespace pqi::cpu

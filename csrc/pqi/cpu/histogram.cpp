@@ -89,12 +89,6 @@ struct Occurring {
   }
 };
 
-// Replaces values without their scale by their powers, of an exponent that is not summed exactly.
-void raise(Buffer<double>& value, double r) {
-  if (r != 0.5) return kernels().powers(value.data(), value.size(), r, 0.0);
-  for (double& v : value) v = std::sqrt(v);
-}
-
 // By runs of neighbouring codes; `high` and `low` are room for a number a code.
 PowerSum run_sum(const Occurring& found, double r, Buffer<double>& high, Buffer<double>& low) {
   const size_t n = found.code.size();
@@ -102,7 +96,7 @@ PowerSum run_sum(const Occurring& found, double r, Buffer<double>& high, Buffer<
   result.scale = histogram_scale(found.value.front(), found.value.back(), r);
   const double unit = exact_power_of_two(-int(result.scale));
   for (size_t i = 0; i < n; ++i) high[i] = found.value[i] * unit;
-  raise(high, r);
+  kernels().powers(high.data(), n, r, 0.0);
   for (size_t i = 0; i < n; ++i) {
     const DoubleDouble product = exact_product(high[i], double(found.count[i]));
     high[i] = product.hi;
@@ -126,9 +120,14 @@ PowerSum exact_sum(const Occurring& found, double r, ExactSum sum) {
   return exact_power_sum(sum, largest);
 }
 
-bool sums_in_registers(DType t, const std::vector<double>& exponents) {
-  return kernels().sum_codes != nullptr && (t == DType::f16 || t == DType::bf16) &&
-         std::all_of(exponents.begin(), exponents.end(), sums_exactly);
+// The SpecialPowers that a group's sums are, if registers can add them all up; else none.
+unsigned powers_in_registers(DType t, const std::vector<double>& exponents) {
+  unsigned which = 0;
+  for (double r : exponents) {
+    if (!sums_exactly(r)) return 0;
+    which |= 1u << int(power_kind(r));
+  }
+  return kernels().sums_codes(which, t) ? which : 0;
 }
 
 }  // namespace
@@ -149,17 +148,18 @@ std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<d
 }
 
 SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<double>& exponents) {
-  if (!sums_in_registers(groups.dtype(), exponents)) {
+  const unsigned which = powers_in_registers(groups.dtype(), exponents);
+  if (which == 0) {
     const Histogram histogram = histogram_of(groups, group);
     return {power_sums(histogram, exponents), histogram.live()};
   }
   Histogram counted{groups.dtype(), Buffer<uint64_t>(histogram_codes, 0)};
-  ExactSum one, two;
+  ExactSum added[3];
   SumsOfCodes result;
-  for (const CodeSummer& summer : take_codes(groups, group, CodeSummer(groups.dtype(), kernels())))
-    summer.add_to(counted.counts, one, two, result.live);
+  for (const CodeSummer& summer : take_codes(groups, group, CodeSummer(which, groups.dtype(), kernels())))
+    summer.add_to(counted.counts, added, result.live);
   const Occurring found(counted);
-  for (double r : exponents) result.sums.push_back(exact_sum(found, r, r == 1.0 ? one : two));
+  for (double r : exponents) result.sums.push_back(exact_sum(found, r, added[int(power_kind(r))]));
   return result;
 }
 

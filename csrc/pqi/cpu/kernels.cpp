@@ -42,6 +42,7 @@ const Kernels PQI_KERNELS = {
     general_float,
     general_double,
     powers,
+    sums_codes,
     sum_codes,
     means,
     indices,

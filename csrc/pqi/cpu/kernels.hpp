@@ -76,14 +76,18 @@ struct OrderedRows {
 // How many keys are told apart by comparing each with each.
 inline constexpr size_t most_settled = 8;
 
-// Σ|x| = one·2^unit and Σ|x|² = two·2^(2·unit) over some of a chunk's elements, exactly.
-struct ExactSums {
-  uint64_t one, two;
-  int unit;
+// A sum over some of a chunk's elements, exactly: that of value·2^exponent over its terms.
+struct ExactTerms {
+  static constexpr size_t most = 7;
+
+  size_t count;
+  uint64_t value[most];
+  int exponent[most];
 };
 
-// They are taken, or left out, in stretches of so many.
+// Elements are taken, or left out, in stretches of so many.
 inline constexpr size_t code_stretch = 32;
+inline constexpr int no_hint = -1;
 
 struct Kernels {
   const char* name;
@@ -117,11 +121,13 @@ struct Kernels {
   // x[i] ← x[i]^r · 2^(−r·shift) for x ≥ 0.
   void (*powers)(double* x, size_t n, double r, double shift);
 
-  // Sums over a chunk of float16 or bfloat16 elements, n ≤ chunk_size of them in whole stretches, without those
-  // stretches that hold what cannot be added exactly: subnormal numbers or others too far below the largest one; all
-  // stretches where one holds an infinity or a NaN. left[i] are their places, in ascending order; returns how many.
-  // Null where counting takes no longer.
-  size_t (*sum_codes)(DType, const uint16_t*, size_t n, ExactSums*, uint16_t* left);
+  // Whether sum_codes knows these SpecialPowers of a type: it does where counting would take longer.
+  bool (*sums_codes)(unsigned which, DType);
+  // Exact sums of the elements' powers as IEEE 754 rounds them, out[i] of the i-th of the SpecialPowers that `which`
+  // holds, over n ≤ chunk_size elements in whole stretches, without those stretches that hold what cannot be added
+  // here: infinities, NaNs, subnormal numbers, others too far below the largest one. left[i] are their places, in
+  // ascending order; returns how many. What the last chunk made of *hint, at first no_hint, helps with the next one.
+  size_t (*sum_codes)(unsigned which, DType, const uint16_t*, size_t n, int* hint, ExactTerms out[3], uint16_t* left);
 
   // Of every group what reduction.hpp makes of its sums: mean_of, index_of, retained_bound_of, highest_index.
   void (*means)(const LaneSums&, const LaneSizes&, double r, double* out);
@@ -203,6 +209,7 @@ extern const Kernels kernels_baseline;
 #if defined(__x86_64__)
 extern const Kernels kernels_avx2;
 extern const Kernels kernels_avx512;
+extern const Kernels kernels_avx512icl;
 #endif
 
 }  // namespace pqi::cpu

@@ -121,8 +121,7 @@ struct SumRuns {
       const double unit = exact_power_of_two(-sums.scale(r));
       for (uint64_t begin = first; begin < first + histogram_run; begin += warp_size) {
         const uint64_t code = begin + uint64_t(block.lane()), n = code == 0 ? 0 : sums.counts[code];
-        if (n != 0)
-          products[block.lane()] = exact_product(histogram_power(key_value(sums.dtype, code) * unit, r), double(n));
+        if (n != 0) products[block.lane()] = exact_product(power(key_value(sums.dtype, code) * unit, r), double(n));
         const uint32_t who = block.ballot(n != 0);
         block.sync_lanes();
         for (int i = 0; block.lane() == 0 && i < warp_size; ++i)
@@ -171,7 +170,7 @@ struct MergeRuns {
     const bool finite = largest - largest == 0.0;
     for (uint64_t code = uint64_t(block.thread()); finite && code <= sums.range[1]; code += threads)
       if (code >= sums.range[0] && sums.counts[code] != 0)
-        mine.add_times(sums.counts[code], histogram_power(key_value(sums.dtype, code), r));
+        mine.add_times(sums.counts[code], power(key_value(sums.dtype, code), r));
     for (int i = 0; i < ExactSum::digits; ++i) block.add(&total->digit[i], mine.digit[i]);
     block.sync();
     if (block.thread() != 0) return {};

@@ -1,8 +1,9 @@
-// Exact sums of float16 and bfloat16 magnitudes and of their squares. Included by kernels.cpp alone.
+// Exact sums of float16 and bfloat16 magnitudes and of their squares, in float64 lanes. Included by kernels.cpp alone.
 #pragma once
 
 #include <bit>
 
+#include "code_roots.hpp"
 #include "wide_lanes.hpp"
 
 namespace pqi::cpu {
@@ -64,17 +65,17 @@ inline uint64_t whole_sum(const CodeLanes::Number numbers[2][2], double factor) 
 
 // Numbers of `digits` bits travel as 2^-bias of themselves.
 template <int digits, int bias>
-size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactSums* sums, uint16_t* left) {
+size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactTerms out[3], uint16_t* left) {
   constexpr int octave = 1 << (digits - 1);
   // Squares of numbers within so many octaves, which have 2·(octaves + digits) bits, a lane adds without rounding.
   constexpr int octaves = (53 - 2 * digits - std::bit_width(unsigned(CodeLanes::additions - 1))) / 2;
+  out[1].count = out[2].count = 0;
   int16_t greatest = 0;
   for (size_t i = 0; i < n; ++i) {
     const auto code = int16_t(codes[i] & 0x7fff);
     greatest = code > greatest ? code : greatest;
   }
   size_t count = 0;
-  *sums = {};
   if (greatest >= infinite) {
     for (; count < n / code_stretch; ++count) left[count] = uint16_t(count);
     return count;
@@ -93,20 +94,28 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactSum
       add_stretch<24 - digits>(words, added);
     }
   }
-  sums->unit = least / octave - (digits == 8 ? 127 : 15) - (digits - 1);
-  const int stored = sums->unit - bias;
-  sums->one = whole_sum(added.one, exact_power_of_two(-stored));
-  sums->two = whole_sum(added.two, exact_power_of_two(-2 * stored));
+  const int unit = least / octave - (digits == 8 ? 127 : 15) - (digits - 1), stored = unit - bias;
+  out[1] = {1, {whole_sum(added.one, exact_power_of_two(-stored))}, {unit}};
+  out[2] = {1, {whole_sum(added.two, exact_power_of_two(-2 * stored))}, {2 * unit}};
   return count;
 }
 
-size_t sum_codes(DType t, const uint16_t* codes, size_t n, ExactSums* sums, uint16_t* left) {
-  if (t == DType::bf16) return sum_codes_as<8, 0>(0x7f80, codes, n, sums, left);
-  return sum_codes_as<11, 112>(0x7c00, codes, n, sums, left);
+bool sums_codes(unsigned which, DType t) {
+  if ((which & sum_half) != 0) return sums_code_roots && t == DType::bf16 && (which & sum_two) == 0;
+  return which != 0 && (t == DType::f16 || t == DType::bf16);
+}
+
+size_t sum_codes(unsigned which, DType t, const uint16_t* codes, size_t n, int* hint, ExactTerms out[3],
+                 uint16_t* left) {
+  if ((which & sum_half) != 0) return sum_code_roots(codes, n, hint, out, left);
+  if (t == DType::bf16) return sum_codes_as<8, 0>(0x7f80, codes, n, out, left);
+  return sum_codes_as<11, 112>(0x7c00, codes, n, out, left);
 }
 
 #else
-constexpr decltype(Kernels::sum_codes) sum_codes = nullptr;  // two lanes take longer than counting
+// Two lanes take longer than counting.
+bool sums_codes(unsigned, DType) { return false; }
+size_t sum_codes(unsigned, DType, const uint16_t*, size_t, int*, ExactTerms[3], uint16_t*) { return 0; }
 #endif
 
 }  // namespace
