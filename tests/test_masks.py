@@ -64,6 +64,34 @@ def test_rows_and_segments(width: int, isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", pqi.info()["isas"])
+@pytest.mark.parametrize("dtype", [np.dtype(np.float32), np.dtype(np.float16), BFLOAT16], ids=str)
+def test_dead_elements_may_be_anything(dtype: np.dtype[Any], isa: str) -> None:
+    """They set no pivot and no scale, in rows that are summed where they lie, in longer ones and in a whole array."""
+    pqi.use_isa(isa)
+    rng = np.random.default_rng(1)
+    scales = np.repeat([1.0, 1e-6, 1e4, 2.0 if dtype == np.float16 else 1e-30], 5)[:, None]
+    with np.errstate(over="ignore"):
+        dead = np.array([np.nan, np.inf, np.finfo(np.float16).max, 6e-8, -1e-40, 3e38]).astype(dtype)
+    for width in (1, 40, 777, 5_000):
+        x = (rng.standard_normal((20, width)) * scales).astype(dtype)
+        live = rng.random(x.shape) < 0.5
+        live[:, 0] = False
+        cleared, x[~live] = np.where(live, x, np.zeros_like(x)), rng.choice(dead, np.count_nonzero(~live))
+        for exponents in ([0.5, 1], [1, 2], [0.5, 1, 2], [2], [0.7, 1.3, 4]):
+            for axis in (1, None):
+                found = pqi.power_means(x, exponents, axis=axis, where=live)
+                lives = live.sum(axis=axis)[..., None]
+                sums = pqi.power_means(cleared, exponents, axis=axis) ** exponents * cleared[0].size
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    expected = (sums * (20 if axis is None else 1) / lives) ** (1 / np.array(exponents))
+                np.testing.assert_allclose(found, expected, rtol=1e-12)
+            p, q = exponents[0], exponents[-1]
+            if p < q:
+                found_norms, norms = pqi.norms(x, p, q, axis=1, where=live), pqi.norms(cleared, p, q, axis=1)
+                assert bits(np.array(found_norms)) == bits(np.array(norms))
+
+
+@pytest.mark.parametrize("isa", pqi.info()["isas"])
 def test_any_byte_but_zero_is_true(isa: str) -> None:
     pqi.use_isa(isa)
     odd = np.random.default_rng(0).integers(0, 3, 1_000, dtype=np.uint8) * 100

@@ -44,26 +44,27 @@ void for_each_special(const Plan& plan, F f) {
 
 // The pivot: the first finite non-zero magnitude.
 template <class T, class Number>
-std::optional<int> binade_of_first(const T* x, size_t n, Number number) {
+std::optional<int> binade_of_first(const T* x, const uint8_t* live, size_t n, Number number) {
   for (size_t i = 0; i < n; ++i)
-    if (const auto value = number(x[i]); value != 0 && value - value == 0) return binade(std::fabs(double(value)));
+    if (const auto value = number(x[i]); value != 0 && value - value == 0 && (live == nullptr || live[i] != 0))
+      return binade(std::fabs(double(value)));
   return std::nullopt;
 }
 
 inline std::optional<int> binade_of_first(const double* x, size_t n) {
-  return binade_of_first(x, n, [](double number) { return number; });
+  return binade_of_first(x, nullptr, n, [](double number) { return number; });
 }
 
 inline std::optional<int> binade_of_first(FloatChunk chunk, size_t n) {
   switch (chunk.dtype) {
     case DType::f16:
-      return binade_of_first(static_cast<const uint16_t*>(chunk.data), n,
+      return binade_of_first(static_cast<const uint16_t*>(chunk.data), chunk.live, n,
                              [](uint16_t bits) { return half_to_float(bits); });
     case DType::bf16:
-      return binade_of_first(static_cast<const uint16_t*>(chunk.data), n,
+      return binade_of_first(static_cast<const uint16_t*>(chunk.data), chunk.live, n,
                              [](uint16_t bits) { return bfloat_to_float(bits); });
     default:
-      return binade_of_first(static_cast<const float*>(chunk.data), n, [](float number) { return number; });
+      return binade_of_first(static_cast<const float*>(chunk.data), chunk.live, n, [](float number) { return number; });
   }
 }
 
@@ -94,7 +95,9 @@ class ChunkSummer {
     if (plan_.has_general()) add_general(chunk, n, pivot, sums);
   }
 
-  void add(const float* x, size_t n, int pivot, PowerSum* sums) { add(FloatChunk{x, DType::f32}, n, pivot, sums); }
+  void add(const float* x, size_t n, int pivot, PowerSum* sums) {
+    add(FloatChunk{x, DType::f32, nullptr}, n, pivot, sums);
+  }
 
   // The sums of other exponents than ½, 1, 2.
   void add_general(FloatChunk chunk, size_t n, int pivot, PowerSum* sums) {
@@ -138,6 +141,7 @@ class ChunkSummer {
     tile.dtype = chunk.dtype;
     tile.count = 1;
     tile.row[0] = chunk.data;
+    tile.live[0] = chunk.live;
     tile.size[0] = n;
     tile.pivot[0] = pivot;
     LaneSums lane[3];
@@ -155,9 +159,11 @@ class ChunkSummer {
   }
 
   const float* as_floats(FloatChunk chunk, size_t n) {
-    if (chunk.dtype == DType::f32) return static_cast<const float*>(chunk.data);
+    if (chunk.dtype == DType::f32 && chunk.live == nullptr) return static_cast<const float*>(chunk.data);
     floats_.resize(chunk_size);
     kernels_.to_float(chunk.dtype, chunk.data, n, floats_.data());
+    auto* const bits = reinterpret_cast<uint32_t*>(floats_.data());
+    if (chunk.live != nullptr) kernels_.clear_dead32(bits, chunk.live, n, bits);
     return floats_.data();
   }
 
@@ -175,13 +181,16 @@ class ChunkSummer {
   Buffer<double> wide_;
 };
 
-// Adds the chunks of [begin, end), the first of which begins there, in order.
+// Adds the chunks of [begin, end), the first of which begins there, in order. Returns how many elements live.
 template <class T>
-void sum_block(Reader& reader, ChunkSummer& summer, size_t begin, size_t end, int pivot, PowerSum* sums) {
+uint64_t sum_block(Reader& reader, ChunkSummer& summer, size_t begin, size_t end, int pivot, PowerSum* sums) {
+  uint64_t live = 0;
   for (; begin < end; begin += chunk_size) {
     const size_t n = std::min(chunk_size, end - begin);
     summer.add(read_chunk<T>(reader, begin, n), n, pivot, sums);
+    live += reader.count_live(begin, begin + n);  // while the mask is in the cache
   }
+  return live;
 }
 
 }  // namespace pqi::cpu

@@ -18,6 +18,7 @@ struct RowTile {
   DType dtype;
   size_t count;
   const void* row[lanes];
+  const uint8_t* live[lanes];  // zero for elements that count as zeros; all null where none does
   size_t size[lanes];
   int pivot[lanes];
 };

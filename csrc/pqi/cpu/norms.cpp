@@ -1,6 +1,7 @@
 #include "norms.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "columns.hpp"
 #include "group_loop.hpp"
@@ -11,9 +12,9 @@
 namespace pqi::cpu {
 namespace {
 
-// One group on all threads: the same blocks, merged in the same order.
+// One group on all threads: the same blocks, merged in the same order. Returns how many elements live.
 template <class T>
-void sum_large_group(const Groups& groups, size_t group, const Plan& plan, PowerSum* sums) {
+uint64_t sum_large_group(const Groups& groups, size_t group, const Plan& plan, PowerSum* sums) {
   const size_t exponents = plan.exponents.size(), size = groups.size(group), blocks = blocks_of(size);
   const int threads = threads_for(blocks);
   const Kernels& table = kernels();
@@ -25,13 +26,15 @@ void sum_large_group(const Groups& groups, size_t group, const Plan& plan, Power
   }
   const int pivot = pivot_binade<T>(readers[0], size).value_or(0);
   std::vector<PowerSum> partial(blocks * exponents);
+  std::vector<uint64_t> live(blocks);
   parallel_for(blocks, threads, [&](size_t block, int thread) {
     const size_t begin = block * block_size;
-    sum_block<T>(readers[thread], summers[thread], begin, std::min(begin + block_size, size), pivot,
-                 &partial[block * exponents]);
+    live[block] = sum_block<T>(readers[thread], summers[thread], begin, std::min(begin + block_size, size), pivot,
+                               &partial[block * exponents]);
   });
   for (size_t block = 0; block < blocks; ++block)
     for (size_t e = 0; e < exponents; ++e) sums[e].merge(partial[block * exponents + e], plan.exponents[e]);
+  return std::accumulate(live.begin(), live.end(), uint64_t(0));
 }
 
 // Calls finish(sizes, sums) for one group.
@@ -59,8 +62,8 @@ void sum_all(const Groups& groups, const Plan& plan, Finish finish) {
           return finish_group(g, double(found.live), found.sums);
         }
         std::vector<PowerSum> sums(exponents);
-        sum_large_group<T>(groups, g, plan, sums.data());
-        finish_group(g, double(count_live(groups, g)), sums);
+        const uint64_t live = sum_large_group<T>(groups, g, plan, sums.data());
+        finish_group(g, double(live), sums);
       },
       [&](size_t begin, size_t end, Reader& reader) {
         RowSummer<T> summer(groups, table, plan, reader);

@@ -23,6 +23,7 @@ class RowSummer {
         sums_(plan.exponents.size()) {
     tile_.dtype = groups.dtype();
     for (size_t lane = 0; lane < lanes; ++lane) {
+      tile_.live[lane] = nullptr;
       tile_.pivot[lane] = unknown_pivot;
       set_size(lane, groups.widest());
     }
@@ -40,6 +41,8 @@ class RowSummer {
       for_each_special(plan_, [&](size_t e, int kind) {
         if (&sums_[e] != first[kind]) sums_[e] = *first[kind];
       });
+      for (size_t lane = 0; groups_.masked() && lane < count; ++lane)
+        sizes_.d[lane] = double(kernels_.count_true(tile_.live[lane], tile_.size[lane]));
     }
     if (together && !plan_.has_general()) return;
     for (size_t lane = 0; lane < count; ++lane) sum_lane(begin + lane, lane, together);
@@ -55,6 +58,7 @@ class RowSummer {
     if (!is_float_chunk(tile_.dtype) || !groups_.contiguous()) return false;
     tile_.count = count;
     groups_.locate(begin, count, tile_.row);
+    if (groups_.masked()) groups_.locate_masks(begin, count, tile_.live);
     uintptr_t addresses = 0;
     for (size_t lane = 0; lane < count; ++lane) addresses |= reinterpret_cast<uintptr_t>(tile_.row[lane]);
     if (addresses % item_size(tile_.dtype) != 0) return false;
@@ -70,33 +74,35 @@ class RowSummer {
 
   void sum_lane(size_t group, size_t lane, bool together) {
     const size_t size = groups_.size(group);
-    reader_.select(group);
-    sizes_.d[lane] = double(reader_.count_live(0, size));
     std::fill(one_.begin(), one_.end(), PowerSum{});
     if (together) {
-      const FloatChunk chunk{tile_.row[lane], tile_.dtype};
+      const FloatChunk chunk{tile_.row[lane], tile_.dtype, tile_.live[lane]};
       summer_.add_general(chunk, size, binade_of_first(chunk, size).value_or(0), one_.data());
     } else {
-      sum_group(size);
+      reader_.select(group);
+      sizes_.d[lane] = double(sum_group(size));
     }
     for (size_t e = 0; e < one_.size(); ++e)
       if (!together || power_kind(plan_.exponents[e]) == PowerKind::general) put_lane(sums_[e], lane, one_[e]);
   }
 
-  // The group that the reader has selected, into `one_`.
-  void sum_group(size_t size) {
+  // The group that the reader has selected, into `one_`. Returns how many elements live.
+  uint64_t sum_group(size_t size) {
     if (size <= chunk_size) {
       const auto chunk = read_chunk<T>(reader_, 0, size);
-      return summer_.add(chunk, size, binade_of_first(chunk, size).value_or(0), one_.data());
+      summer_.add(chunk, size, binade_of_first(chunk, size).value_or(0), one_.data());
+      return reader_.count_live(0, size);
     }
     const int pivot = pivot_binade<T>(reader_, size).value_or(0);
     if (size <= block_size) return sum_block<T>(reader_, summer_, 0, size, pivot, one_.data());
     std::vector<PowerSum> block(one_.size());
+    uint64_t live = 0;
     for (size_t begin = 0; begin < size; begin += block_size) {
       std::fill(block.begin(), block.end(), PowerSum{});
-      sum_block<T>(reader_, summer_, begin, std::min(begin + block_size, size), pivot, block.data());
+      live += sum_block<T>(reader_, summer_, begin, std::min(begin + block_size, size), pivot, block.data());
       for (size_t e = 0; e < one_.size(); ++e) one_[e].merge(block[e], plan_.exponents[e]);
     }
+    return live;
   }
 
   const Groups& groups_;

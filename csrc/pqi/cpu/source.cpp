@@ -96,17 +96,25 @@ Groups::Groups(const View& array, const std::vector<View>& masks, Offsets offset
   for (size_t g = 0; g < count_; ++g) widest_ = std::max(widest_, size(g));
 }
 
-void Groups::locate(size_t begin, size_t count, const void** where) const {
-  const View& data = pieces_.front().data;
-  const size_t width = item_size(data.dtype);
+template <class T>
+void Groups::locate(const View& inner, const View& outer, size_t begin, size_t count, const T** where) const {
+  const auto put = [&](size_t i, int64_t offset) { where[i] = reinterpret_cast<const T*>(inner.data + offset); };
   if (offsets_) {
-    for (size_t i = 0; i < count; ++i) where[i] = data.data + first(begin + i) * width;
-  } else if (outer_data_.ndim <= 1) {
-    const int64_t stride = outer_data_.ndim == 1 ? outer_data_.strides[0] : 0;
-    for (size_t i = 0; i < count; ++i) where[i] = data.data + int64_t(begin + i) * stride;
+    for (size_t i = 0; i < count; ++i) put(i, int64_t(first(begin + i) * item_size(inner.dtype)));
+  } else if (outer.ndim <= 1) {
+    const int64_t stride = outer.ndim == 1 ? outer.strides[0] : 0;
+    for (size_t i = 0; i < count; ++i) put(i, int64_t(begin + i) * stride);
   } else {
-    for (size_t i = 0; i < count; ++i) where[i] = data.data + data_offset(begin + i);
+    for (size_t i = 0; i < count; ++i) put(i, outer.offset(begin + i));
   }
+}
+
+void Groups::locate(size_t begin, size_t count, const void** where) const {
+  locate(pieces_.front().data, outer_data_, begin, count, where);
+}
+
+void Groups::locate_masks(size_t begin, size_t count, const uint8_t** where) const {
+  locate(pieces_.front().mask, outer_mask_, begin, count, where);
 }
 
 Stream Groups::number_stream() const {
@@ -231,17 +239,17 @@ const T* Reader::read(size_t begin, size_t n) {
 }
 
 FloatChunk Reader::read_floats(size_t begin, size_t n) {
-  if (!groups_.masked()) {
-    FloatChunk found{nullptr, DType::f32};
-    for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t, size_t run) {
-      const DType t = piece.data.dtype;
-      const char* const in = piece.data.data + data_offset_ + first * item_size(t);
-      const bool aligned = reinterpret_cast<uintptr_t>(in) % item_size(t) == 0;
-      if (run == n && piece.data.contiguous() && is_float_chunk(t) && aligned) found = {in, t};
-    });
-    if (found.data != nullptr) return found;
-  }
-  return {read<float>(begin, n), DType::f32};
+  FloatChunk found{nullptr, DType::f32, live(begin, n)};
+  for_each_span(begin, n, [&](const Piece& piece, size_t first, size_t, size_t run) {
+    const DType t = piece.data.dtype;
+    const char* const in = piece.data.data + data_offset_ + first * item_size(t);
+    const bool aligned = reinterpret_cast<uintptr_t>(in) % item_size(t) == 0;
+    if (run != n || !piece.data.contiguous() || !is_float_chunk(t) || !aligned) return;
+    found.data = in;
+    found.dtype = t;
+  });
+  if (found.data == nullptr) found.data = read_all<float>(begin, n);
+  return found;
 }
 
 template <class T>

@@ -54,10 +54,13 @@ class Groups {
   int64_t data_offset(size_t group) const { return outer_data_.offset(group); }
   int64_t mask_offset(size_t group) const { return outer_mask_.offset(group); }
 
-  // Whether the elements of every group lie one behind the other, all of them live; `locate` then tells where, for the
-  // groups [begin, begin + count).
-  bool contiguous() const { return pieces_.size() == 1 && pieces_.front().direct; }
+  // Whether the elements of every group lie one behind the other, and their masks too if there are any; `locate` and
+  // `locate_masks` then tell where, for the groups [begin, begin + count).
+  bool contiguous() const {
+    return pieces_.size() == 1 && pieces_.front().data.contiguous() && (!masked_ || pieces_.front().mask.contiguous());
+  }
   void locate(size_t begin, size_t count, const void** where) const;
+  void locate_masks(size_t begin, size_t count, const uint8_t** where) const;
 
   // The common element type: that of all pieces, else float32 where it holds them all exactly, else float64 (or an
   // unsigned integer where all are integers).
@@ -70,6 +73,9 @@ class Groups {
   Stream key_stream() const;
 
  private:
+  template <class T>
+  void locate(const View& inner, const View& outer, size_t begin, size_t count, const T** where) const;
+
   std::vector<Piece> pieces_;
   View outer_data_, outer_mask_;
   std::shared_ptr<const Offsets> offsets_;
@@ -78,10 +84,11 @@ class Groups {
   DType dtype_ = DType::f64;
 };
 
-// Consecutive elements of a type that Kernels::special_rows takes.
+// Consecutive elements of a type that Kernels::special_rows takes, and which of them live (null: all).
 struct FloatChunk {
   const void* data;
   DType dtype;
+  const uint8_t* live;
 };
 
 // Whether it takes this type, from addresses that are multiples of the type's size.
@@ -98,7 +105,7 @@ class Reader {
   template <class T>
   const T* read(size_t begin, size_t n);
 
-  // As read<float>, but as they lie in memory where special_rows can take them from there.
+  // As read<float>, but with their mask, and as they lie in memory where special_rows can take them from there.
   FloatChunk read_floats(size_t begin, size_t n);
 
   // As read, but masked-out elements too are what they are in memory.

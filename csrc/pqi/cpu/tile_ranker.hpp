@@ -15,7 +15,8 @@ class TileRanker {
   TileRanker(const Groups& groups, const Kernels& table)
       : groups_(groups),
         table_(table),
-        in_place_(groups.contiguous() && groups.dtype() == (sizeof(Number) == 4 ? DType::f32 : DType::f64)) {}
+        in_place_(groups.contiguous() && !groups.masked() &&
+                  groups.dtype() == (sizeof(Number) == 4 ? DType::f32 : DType::f64)) {}
 
   // `count` ≤ lanes groups of at most `width` elements, neighbours unless they are segments; shorter ones are padded
   // with zeros, which are not counted.

@@ -22,7 +22,8 @@ class TileSelector {
       : groups_(groups),
         table_(table),
         rule_(key_rule<K>(groups.dtype())),
-        in_place_(groups.contiguous() && groups.dtype() == (sizeof(K) == 8 ? DType::f64 : DType::f32)) {
+        in_place_(groups.contiguous() && !groups.masked() &&
+                  groups.dtype() == (sizeof(K) == 8 ? DType::f64 : DType::f32)) {
     // Keys of floats are signed numbers in their order; others are brought into it where they are copied.
     rows_.mask = in_place_ ? Signed(rule_.mask) : Signed(-1);
     rows_.cap = in_place_ ? Signed(rule_.cap) : Signed(Wide(rule_.cap) ^ sign);

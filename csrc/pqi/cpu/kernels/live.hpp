@@ -32,13 +32,13 @@ struct LiveRegister {
     mask = _mm_test_epi8_mask(bytes, bytes);
   }
 
-  void clear(const K* bits, K* out) const {
+  void clear(const K* elements, K* out) const {
     if constexpr (sizeof(K) == 2) {
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_maskz_loadu_epi16(mask, bits));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_maskz_loadu_epi16(mask, elements));
     } else if constexpr (sizeof(K) == 4) {
-      _mm512_storeu_si512(out, _mm512_maskz_loadu_epi32(mask, bits));
+      _mm512_storeu_si512(out, _mm512_maskz_loadu_epi32(mask, elements));
     } else {
-      _mm512_storeu_si512(out, _mm512_maskz_loadu_epi64(__mmask8(mask), bits));
+      _mm512_storeu_si512(out, _mm512_maskz_loadu_epi64(__mmask8(mask), elements));
     }
   }
 
@@ -65,10 +65,11 @@ struct LiveRegister {
 
   explicit LiveRegister(const uint8_t* from) : live(from) {}
 
-  void clear(const K* bits, K* out) const {
+  void clear(const K* elements, K* out) const {
+    using Bits = std::conditional_t<sizeof(K) == 2, uint16_t, std::conditional_t<sizeof(K) == 4, uint32_t, uint64_t>>;
 #pragma omp simd
-    for (size_t i = 0; i < width; ++i)
-      out[i] = bits[i] & K(K(0) - K(live[i] != 0));  // no branch, which costs ten times as much
+    for (size_t i = 0; i < width; ++i)  // no branch, which costs ten times as much
+      out[i] = bits_as<K>(Bits(bits_as<Bits>(elements[i]) & Bits(Bits(0) - Bits(live[i] != 0))));
   }
 
   size_t pick(const K* bits, K* out) const {
@@ -113,6 +114,17 @@ size_t pick_live(const K* bits, const uint8_t* live, size_t n, K* out) {
   return kept;
 }
 
+#if defined(__AVX512F__) && defined(__AVX512BW__)
+uint64_t count_true(const uint8_t* live, size_t n) {
+  constexpr size_t width = 64;
+  const auto count_in = [](__m512i bytes) {
+    return uint64_t(__builtin_popcountll(_mm512_test_epi8_mask(bytes, bytes)));
+  };
+  uint64_t count = 0;
+  for (; n >= width; n -= width, live += width) count += count_in(_mm512_loadu_si512(live));
+  return count + count_in(_mm512_maskz_loadu_epi8((uint64_t(1) << n) - 1, live));
+}
+#else
 // Counts in bytes, taken over before they are full.
 uint64_t count_true(const uint8_t* live, size_t n) {
   typedef int8_t Bytes __attribute__((vector_size(register_bytes)));
@@ -131,6 +143,8 @@ uint64_t count_true(const uint8_t* live, size_t n) {
   for (; i < n; ++i) count += live[i] != 0;
   return count;
 }
+
+#endif
 
 }  // namespace
 }  // namespace pqi::cpu

@@ -61,12 +61,14 @@ struct LaneRegisters {
 };
 
 // Adds a chunk up into row i.
-template <unsigned which, class Elements, class Stored = typename Elements::Stored, class T = typename Elements::Number>
-inline __attribute__((always_inline)) void add_chunk(const Stored* x, size_t n, T factor, size_t i, Unfolded<T>& out) {
+template <unsigned which, bool masked, class Elements, class Stored = typename Elements::Stored,
+          class T = typename Elements::Number>
+inline __attribute__((always_inline)) void add_chunk(const Stored* x, const uint8_t* live, size_t n, T factor, size_t i,
+                                                     Unfolded<T>& out) {
   const double zero = bits_as<double>(uint64_t(n) >> 63);
   LaneRegisters<double> half(zero), one(zero), two(zero);
   LaneRegisters<T> low{T(zero)};
-  for_each_row_pair(x, n, [&](const Stored* pair, const Stored*) {
+  for_each_row_pair<masked>(x, live, n, [&](const Stored* pair, const Stored*) {
     T number[2 * lanes], rest[lanes];
     double roots[lanes], numbers[lanes], squares[lanes];
 #pragma omp simd
@@ -154,16 +156,22 @@ inline __attribute__((always_inline)) void with_elements(DType t, F f) {
 void special_double(unsigned which, const double* x, size_t n, double factor, double out[3]) {
   with_constant(which, [&](auto constant) {
     Unfolded<double> row;
-    add_chunk<constant, Doubles>(x, n, factor, 0, row);
+    add_chunk<constant, false, Doubles>(x, nullptr, n, factor, 0, row);
     fold_all<constant>(row, 1, [&](int power) { return out + power; });
   });
 }
 
-// The scale about the first finite magnitude that is not zero.
 template <class Elements>
-int scale_of_first(const typename Elements::Stored* x, size_t n) {
-  for (size_t i = 0; i < n; ++i) {
-    const float number = magnitude(Elements::number(x[i]));
+inline __attribute__((always_inline)) float magnitude_at(const RowTile& rows, size_t i, size_t k) {
+  const auto* x = static_cast<const typename Elements::Stored*>(rows.row[i]);
+  return rows.live[i] == nullptr || rows.live[i][k] != 0 ? magnitude(Elements::number(x[k])) : 0.0f;
+}
+
+// The scale about the first finite magnitude of row i that is not zero.
+template <class Elements>
+int scale_of_first(const RowTile& rows, size_t i) {
+  for (size_t k = 0; k < rows.size[i]; ++k) {
+    const float number = magnitude_at<Elements>(rows, i, k);
     if (number != 0.0f && number < float(infinity)) return scale_of(0.0f, binade(double(number)));
   }
   return scale_of(0.0f, 0);
@@ -171,21 +179,21 @@ int scale_of_first(const typename Elements::Stored* x, size_t n) {
 
 // The same: a normal number is most often the first, and its exponent the binade.
 template <class Elements>
-inline __attribute__((always_inline)) int scale_of_row(const typename Elements::Stored* x, size_t n) {
-  const int exponent = n == 0 ? 0 : int(bits_as<uint32_t>(magnitude(Elements::number(x[0]))) >> 23);
-  return 0 < exponent && exponent < 255 ? scale_of(0.0f, exponent - 127) : scale_of_first<Elements>(x, n);
+inline __attribute__((always_inline)) int scale_of_row(const RowTile& rows, size_t i) {
+  const int exponent = rows.size[i] == 0 ? 0 : int(bits_as<uint32_t>(magnitude_at<Elements>(rows, i, 0)) >> 23);
+  return 0 < exponent && exponent < 255 ? scale_of(0.0f, exponent - 127) : scale_of_first<Elements>(rows, i);
 }
 
 // One loop for the elements and one for the ends: what the ends of rows wait for, other rows' ends fill.
-template <unsigned which, class Elements>
+template <unsigned which, bool masked, class Elements>
 void sum_rows(const RowTile& rows, LaneSums* const sums[3]) {
   Unfolded<float> unfolded;
   for (size_t i = 0; i < rows.count; ++i) {
     const auto* x = static_cast<const typename Elements::Stored*>(rows.row[i]);
     const int pivot = rows.pivot[i];
-    const int scale = pivot == unknown_pivot ? scale_of_row<Elements>(x, rows.size[i]) : scale_of(0.0f, pivot);
+    const int scale = pivot == unknown_pivot ? scale_of_row<Elements>(rows, i) : scale_of(0.0f, pivot);
     const float factor = bits_as<float>(uint32_t(127 - scale) << 23);
-    add_chunk<which, Elements>(x, rows.size[i], factor, i, unfolded);
+    add_chunk<which, masked, Elements>(x, rows.live[i], rows.size[i], factor, i, unfolded);
     for (int power = 0; power < 3; ++power)
       if ((which >> power & 1) != 0) sums[power]->scale[i] = scale;
   }
@@ -195,13 +203,12 @@ void sum_rows(const RowTile& rows, LaneSums* const sums[3]) {
 // Row i of a tile alone, with its largest magnitude for a pivot.
 template <class Elements>
 RowTile about_largest(const RowTile& rows, size_t i) {
-  const auto* x = static_cast<const typename Elements::Stored*>(rows.row[i]);
   float largest = 0.0f;
   for (size_t k = 0; k < rows.size[i]; ++k) {
-    const float number = magnitude(Elements::number(x[k]));
+    const float number = magnitude_at<Elements>(rows, i, k);
     largest = largest < number ? number : largest;
   }
-  return {rows.dtype, 1, {x}, {rows.size[i]}, {binade(double(largest))}};
+  return {rows.dtype, 1, {rows.row[i]}, {rows.live[i]}, {rows.size[i]}, {binade(double(largest))}};
 }
 
 template <unsigned which>
@@ -212,22 +219,28 @@ bool sums_hold(LaneSums* const sums[3], size_t i) {
   return float_sums_hold(row);
 }
 
+template <unsigned which, bool masked, class Elements>
+void sum_rows_that_hold(const RowTile& rows, LaneSums* const sums[3]) {
+  sum_rows<which, masked, Elements>(rows, sums);
+  for (size_t i = 0; i < rows.count; ++i) {
+    if (sums_hold<which>(sums, i)) continue;
+    LaneSums again[3];
+    LaneSums* const place[3] = {again, again + 1, again + 2};
+    sum_rows<which, masked, Elements>(about_largest<Elements>(rows, i), place);
+    for (int power = 0; power < 3; ++power) {
+      if ((which >> power & 1) == 0) continue;
+      sums[power]->value[i] = again[power].value[0];
+      sums[power]->scale[i] = again[power].scale[0];
+    }
+  }
+}
+
 void special_rows(unsigned which, const RowTile& rows, LaneSums* const sums[3]) {
   with_elements(rows.dtype, [&](auto elements) {
     using Elements = decltype(elements);
     with_constant(which, [&](auto constant) {
-      sum_rows<constant, Elements>(rows, sums);
-      for (size_t i = 0; i < rows.count; ++i) {
-        if (sums_hold<constant>(sums, i)) continue;
-        LaneSums again[3];
-        LaneSums* const place[3] = {again, again + 1, again + 2};
-        sum_rows<constant, Elements>(about_largest<Elements>(rows, i), place);
-        for (int power = 0; power < 3; ++power) {
-          if ((constant.value >> power & 1) == 0) continue;
-          sums[power]->value[i] = again[power].value[0];
-          sums[power]->scale[i] = again[power].scale[0];
-        }
-      }
+      rows.live[0] == nullptr ? sum_rows_that_hold<constant, false, Elements>(rows, sums)
+                              : sum_rows_that_hold<constant, true, Elements>(rows, sums);
     });
   });
 }

@@ -13,7 +13,7 @@ double general_double(const double* x, size_t n, double r, double shift) {
 #pragma omp simd
     for (int j = 0; j < lanes; ++j) sum[j] += power_shifted(magnitude(v[j]), r, shift);
   };
-  for_each_row_pair(x, n, [&](const double* a, const double* b) {
+  for_each_row_pair<false>(x, nullptr, n, [&](const double* a, const double* b) {
     row(a);
     row(b);
   });
