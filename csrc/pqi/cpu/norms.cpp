@@ -90,19 +90,21 @@ void power_sums(const Groups& groups, const std::vector<double>& exponents, Fini
 // 1 − d^(1/q − 1/p) of every group; groups of the common size, computed once.
 class Highest {
  public:
-  Highest(double size, double p, double q) : p_(p), q_(q), size_(size), common_(highest_index(size, p, q)) {}
+  Highest(double size, double p, double q) : p_(p), q_(q), size_(size) {
+    std::fill(common_, common_ + lanes, highest_index(size, p, q));
+  }
 
-  void of(const LaneSizes& sizes, double* out) const {
-    const double* const end = sizes.d + sizes.count;
-    if (std::all_of(sizes.d, end, [&](double d) { return d == size_; })) {
-      std::fill(out, out + sizes.count, common_);
-    } else {
-      kernels().highest_indices(sizes, p_, q_, out);
-    }
+  // `room` is for groups of other sizes.
+  const double* of(const LaneSizes& sizes, double room[lanes]) const {
+    size_t others = 0;
+    for (size_t i = 0; i < sizes.count; ++i) others += sizes.d[i] == size_ ? 0 : 1;
+    if (others == 0) return common_;
+    kernels().highest_indices(sizes, p_, q_, room);
+    return room;
   }
 
  private:
-  double p_, q_, size_, common_;
+  double p_, q_, size_, common_[lanes];
 };
 
 // Every pair of exponents, each exponent summed once.
@@ -126,10 +128,9 @@ class Grid {
     for (size_t i = 0; i < pairs_.size(); ++i) {
       const Pair& pair = pairs_[i];
       double index[lanes], highest[lanes];
-      if (pair.p < pair.q) {
-        pair.highest.of(sizes, highest);
-        kernels().indices(sums[pair.p_place], sums[pair.q_place], sizes, pair.p, pair.q, highest, index);
-      }
+      if (pair.p < pair.q)
+        kernels().indices(sums[pair.p_place], sums[pair.q_place], sizes, pair.p, pair.q,
+                          pair.highest.of(sizes, highest), index);
       for (size_t g = 0; g < sizes.count; ++g)
         out[g * pairs_.size() + i] = pair.p < pair.q ? index[g] : __builtin_nan("");
     }
@@ -175,9 +176,8 @@ void norms(const Groups& groups, double p, double q, double* norm_p, double* nor
 void index(const Groups& groups, double p, double q, double* out) {
   const Highest highest(double(groups.widest()), p, q);
   power_sums(groups, {p, q}, [&](size_t first, const LaneSizes& sizes, const LaneSums* sums) {
-    double highest_of[lanes];
-    highest.of(sizes, highest_of);
-    kernels().indices(sums[0], sums[1], sizes, p, q, highest_of, out + first);
+    double room[lanes];
+    kernels().indices(sums[0], sums[1], sizes, p, q, highest.of(sizes, room), out + first);
   });
 }
 
@@ -196,10 +196,9 @@ void mean_index_bound(const Groups& groups, double p, double q, double eta, doub
                       double* bound) {
   const Highest highest(double(groups.widest()), p, q);
   power_sums(groups, {p, 1.0, q}, [&](size_t first, const LaneSizes& sizes, const LaneSums* sums) {
-    double highest_of[lanes];
-    highest.of(sizes, highest_of);
+    double room[lanes];
     kernels().means(sums[1], sizes, 1.0, mean + first);
-    kernels().indices(sums[0], sums[2], sizes, p, q, highest_of, index + first);
+    kernels().indices(sums[0], sums[2], sizes, p, q, highest.of(sizes, room), index + first);
     kernels().bounds(sums[0], sums[2], sizes, p, q, eta, bound + first);
   });
 }

@@ -20,7 +20,8 @@ class RowSummer {
         reader_(reader),
         summer_(kernels, plan),
         one_(plan.exponents.size()),
-        sums_(plan.exponents.size()) {
+        sums_(plan.exponents.size()),
+        in_place_(is_float_chunk(groups.dtype()) && groups.contiguous() && groups.aligned()) {
     tile_.dtype = groups.dtype();
     for (size_t lane = 0; lane < lanes; ++lane) {
       tile_.live[lane] = nullptr;
@@ -32,7 +33,7 @@ class RowSummer {
   // Sums the groups [begin, begin + count), count ≤ lanes.
   void sum(size_t begin, size_t count) {
     sizes_.count = count;
-    const bool together = plan_.special != 0 && in_place(begin, count);
+    const bool together = plan_.special != 0 && fill_tile(begin, count);
     if (together) {
       LaneSums* first[3] = {};
       for_each_special(plan_,
@@ -53,15 +54,12 @@ class RowSummer {
   const LaneSums* sums() const { return sums_.data(); }
 
  private:
-  // Fills the tile with the groups if all of them are chunks that the kernel can read where they lie.
-  bool in_place(size_t begin, size_t count) {
-    if (!is_float_chunk(tile_.dtype) || !groups_.contiguous()) return false;
+  // Fills the tile with the groups if the kernel can read all of them where they lie.
+  bool fill_tile(size_t begin, size_t count) {
+    if (!in_place_) return false;
     tile_.count = count;
     groups_.locate(begin, count, tile_.row);
     if (groups_.masked()) groups_.locate_masks(begin, count, tile_.live);
-    uintptr_t addresses = 0;
-    for (size_t lane = 0; lane < count; ++lane) addresses |= reinterpret_cast<uintptr_t>(tile_.row[lane]);
-    if (addresses % item_size(tile_.dtype) != 0) return false;
     if (groups_.offsets() == nullptr) return groups_.widest() <= chunk_size;
     for (size_t lane = 0; lane < count; ++lane) set_size(lane, groups_.size(begin + lane));
     return *std::max_element(tile_.size, tile_.size + count) <= chunk_size;
@@ -114,6 +112,7 @@ class RowSummer {
   std::vector<LaneSums> sums_;  // lanes without a group hold what they held before, which the last steps compute with
   LaneSizes sizes_{};
   RowTile tile_;
+  bool in_place_;  // whether the kernel can read groups of at most a chunk where they lie
 };
 
 }  // namespace pqi::cpu

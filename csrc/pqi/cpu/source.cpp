@@ -96,6 +96,14 @@ Groups::Groups(const View& array, const std::vector<View>& masks, Offsets offset
   for (size_t g = 0; g < count_; ++g) widest_ = std::max(widest_, size(g));
 }
 
+bool Groups::aligned() const {
+  const View& data = pieces_.front().data;
+  const auto size = uint64_t(item_size(data.dtype));
+  uint64_t distances = reinterpret_cast<uintptr_t>(data.data);
+  for (int i = 0; i < outer_data_.ndim; ++i) distances |= uint64_t(outer_data_.strides[i]);
+  return distances % size == 0;
+}
+
 template <class T>
 void Groups::locate(const View& inner, const View& outer, size_t begin, size_t count, const T** where) const {
   const auto put = [&](size_t i, int64_t offset) { where[i] = reinterpret_cast<const T*>(inner.data + offset); };

@@ -59,6 +59,8 @@ class Groups {
   bool contiguous() const {
     return pieces_.size() == 1 && pieces_.front().data.contiguous() && (!masked_ || pieces_.front().mask.contiguous());
   }
+  // Whether all elements of contiguous groups are at multiples of their size.
+  bool aligned() const;
   void locate(size_t begin, size_t count, const void** where) const;
   void locate_masks(size_t begin, size_t count, const uint8_t** where) const;
 

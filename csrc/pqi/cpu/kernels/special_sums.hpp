@@ -96,13 +96,26 @@ inline __attribute__((always_inline)) void add_chunk(const Stored* x, const uint
   if constexpr (which & sum_two) two.store(out.sum[2][i]);
 }
 
-// out[i] = fold(row[i]).
+// out[i] = fold(row[i]), of four rows at a time.
 inline __attribute__((always_inline)) void fold_rows(const double row[][lanes], size_t count, double* out) {
   typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
-  for (size_t i = 0; i < count; ++i) {
+  const auto four = [row](size_t i) {
     const Four* const part = reinterpret_cast<const Four*>(row[i]);
-    const Four four = (part[0] + part[2]) + (part[1] + part[3]);
-    out[i] = (four[0] + four[2]) + (four[1] + four[3]);
+    return (part[0] + part[2]) + (part[1] + part[3]);
+  };
+  const auto two = [four](size_t i) {  // of rows i and i + 1
+    const Four a = four(i), b = four(i + 1);
+    return __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+  };
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const Four a = two(i), b = two(i + 2);
+    const Four sums = __builtin_shufflevector(a, b, 0, 4, 2, 6) + __builtin_shufflevector(a, b, 1, 5, 3, 7);
+    *reinterpret_cast<Four*>(out + i) = __builtin_shufflevector(sums, sums, 0, 2, 1, 3);
+  }
+  for (; i < count; ++i) {
+    const Four last = four(i);
+    out[i] = (last[0] + last[2]) + (last[1] + last[3]);
   }
 }
 
@@ -212,7 +225,7 @@ RowTile about_largest(const RowTile& rows, size_t i) {
 }
 
 template <unsigned which>
-bool sums_hold(LaneSums* const sums[3], size_t i) {
+inline __attribute__((always_inline)) bool sums_hold(LaneSums* const sums[3], size_t i) {
   double row[3] = {};
   for (int power = 0; power < 3; ++power)
     if ((which >> power & 1) != 0) row[power] = sums[power]->value[i];
@@ -222,7 +235,9 @@ bool sums_hold(LaneSums* const sums[3], size_t i) {
 template <unsigned which, bool masked, class Elements>
 void sum_rows_that_hold(const RowTile& rows, LaneSums* const sums[3]) {
   sum_rows<which, masked, Elements>(rows, sums);
-  for (size_t i = 0; i < rows.count; ++i) {
+  int64_t failed = 0;
+  for (size_t i = 0; i < rows.count; ++i) failed += sums_hold<which>(sums, i) ? 0 : 1;
+  for (size_t i = 0; failed != 0 && i < rows.count; ++i) {
     if (sums_hold<which>(sums, i)) continue;
     LaneSums again[3];
     LaneSums* const place[3] = {again, again + 1, again + 2};
