@@ -62,6 +62,9 @@ def everyone(x: Any, **where: Any) -> set[Means]:
             half, one = pqi.power_means(x, [0.5, 1], **where).tolist()
             found.add((half, *pqi.power_means(x, [1, 2], **where).tolist()))
             found.add((pqi.power_means(x, [0.5], **where).item(), one, pqi.power_means(x, [2], **where).item()))
+            half, two = pqi.power_means(x, [0.5, 2], **where).tolist()
+            found.add((half, one, two))
+            found.add(tuple(pqi.power_means(x, [0.5, 1, 2], **where).tolist()))
             found.add(tuple(pqi.power_means(x, [0.5, 1, 2, 0.7], **where).tolist()[:3]))
     return found
 
@@ -85,10 +88,22 @@ def test_sums_of_other_types_are_rounded_once(dtype: np.dtype[Any]) -> None:
 @pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
 def test_layouts_and_masks(dtype: np.dtype[Any]) -> None:
     x = wide(dtype)
-    live = np.random.default_rng(5).random(N) < 0.6
     whole = everyone(x)
     assert everyone(strided(x)) == everyone(pqi.pooled(np.split(x, [1, 5_000, 700_000]))) == whole
-    assert everyone(x, where=live) == {means(x[live])}
+    for share in (0.6, 0.01, 0.002):
+        live = np.random.default_rng(5).random(N) < share
+        assert everyone(x, where=live) == {means(x[live])}
+
+
+def test_a_few_numbers_far_above_the_others() -> None:
+    x = inputs(BFLOAT16, "normal")
+    for places, factor in (
+        (slice(None, None, 50_000), 1e30),
+        (slice(4_000, 900_000), 2.0**-40),
+        (slice(0, 9_000), 0.0),
+    ):
+        x[places] *= np.asarray(factor, BFLOAT16)
+        assert everyone(x) == {means(x)}
 
 
 @pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)

@@ -92,6 +92,22 @@ def test_dead_elements_may_be_anything(dtype: np.dtype[Any], isa: str) -> None:
 
 
 @pytest.mark.parametrize("isa", pqi.info()["isas"])
+@pytest.mark.parametrize("dtype", [np.dtype(np.float32), BFLOAT16], ids=str)
+def test_masked_rows_that_leave_the_scale_of_their_first_element(dtype: np.dtype[Any], isa: str) -> None:
+    pqi.use_isa(isa)
+    rng = np.random.default_rng(2)
+    x = np.exp2(rng.uniform(-60, 60, (40, 300))).astype(dtype)
+    x[:, 1] = 2.0**-100
+    live = rng.random(x.shape) < 0.5
+    live[:, 0], live[:, 1] = False, True
+    cleared, x[~live] = np.where(live, x, np.zeros_like(x)), np.inf
+    for p, q in ((0.5, 1), (1, 2), (0.5, 2)):
+        found, expected = pqi.norms(x, p, q, axis=1, where=live), pqi.norms(cleared, p, q, axis=1)
+        assert np.isfinite(found).all()
+        assert bits(np.array(found)) == bits(np.array(expected))
+
+
+@pytest.mark.parametrize("isa", pqi.info()["isas"])
 def test_any_byte_but_zero_is_true(isa: str) -> None:
     pqi.use_isa(isa)
     odd = np.random.default_rng(0).integers(0, 3, 1_000, dtype=np.uint8) * 100

@@ -73,6 +73,24 @@ def test_every_reduction_takes_a_pool() -> None:
         assert getattr(pqi.summary(pieces), field) == getattr(pqi.summary(X), field), field
 
 
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_an_empty_array_of_another_type(dtype: np.dtype[Any]) -> None:
+    for n in (50, 5_000):
+        x = sample(dtype, n)
+        live = np.random.default_rng(0).random(n) < 0.5
+        for other in (np.float32, np.float64, np.int32):
+            pool, masks = pqi.pooled([x, np.zeros(0, other)]), [live, np.zeros(0, np.bool_)]
+            for found, expected in (
+                (pqi.norms(pool, 1, 2), pqi.norms(x, 1, 2)),
+                (pqi.norms(pool, 1, 2, where=masks), pqi.norms(x, 1, 2, where=live)),
+                (pqi.gini(pool), pqi.gini(x)),
+                (pqi.gini(pool, where=masks), pqi.gini(x, where=live)),
+                (pqi.topk_threshold(pool, n // 5), pqi.topk_threshold(x, n // 5)),
+            ):
+                np.testing.assert_allclose(np.asarray(found, np.float64), np.asarray(expected, np.float64), 1e-12)
+            np.testing.assert_array_equal(pqi.topk_mask(pool, n // 5)[0], pqi.topk_mask(x, n // 5))
+
+
 def test_where_is_a_list_of_masks() -> None:
     live = np.random.default_rng(8).random(X.size) < 0.4
     cuts = [100, 9_000]

@@ -106,3 +106,28 @@ def test_many_callers_at_once() -> None:
     for caller in callers:
         caller.join()
     assert found == [[one] * ROUNDS for one in expected]
+
+
+@pytest.mark.usefixtures("restore_settings")
+def test_instruction_sets_that_change_during_a_call() -> None:
+    x = draw("normal", 1 << 20).astype(BFLOAT16)
+
+    def measure() -> list[float]:
+        return [*pqi.power_means(x, [0.5, 1]).tolist(), *pqi.norms(x, 1, 2), pqi.gini(x)]
+
+    expected = measure()
+    done = threading.Event()
+
+    def keep_changing() -> None:
+        while not done.is_set():
+            for isa in pqi.info()["isas"]:
+                pqi.use_isa(isa)
+
+    changer = threading.Thread(target=keep_changing)
+    changer.start()
+    try:
+        for _ in range(60):
+            assert measure() == expected
+    finally:
+        done.set()
+        changer.join()

@@ -219,7 +219,7 @@ py::tuple histogram_above(int dtype, const GivenIntegers& counts, double magnitu
 
 uint64_t read_pass(const ArrayView& array) {
   const cpu::Groups groups({array.view}, {}, nullptr);
-  if (!groups.pieces().front().direct) throw py::value_error("array must be contiguous");
+  if (!groups.contiguous()) throw py::value_error("array must be contiguous");
   py::gil_scoped_release unlocked;
   return cpu::read_pass(groups);
 }

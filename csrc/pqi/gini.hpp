@@ -9,9 +9,6 @@
 
 namespace pqi {
 
-using uint128 = unsigned __int128;
-using int128 = __int128;
-
 struct Magnitude {
   uint64_t mantissa;
   int exponent;  // the magnitude is mantissa · 2^exponent

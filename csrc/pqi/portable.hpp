@@ -13,6 +13,9 @@
 
 namespace pqi {
 
+using uint128 = unsigned __int128;
+using int128 = __int128;
+
 // The bits of one type read as another of the same size.
 template <class To, class From>
 PQI_HD To bits_as(From from) {

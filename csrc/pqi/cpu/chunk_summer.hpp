@@ -159,11 +159,16 @@ class ChunkSummer {
   }
 
   const float* as_floats(FloatChunk chunk, size_t n) {
-    if (chunk.dtype == DType::f32 && chunk.live == nullptr) return static_cast<const float*>(chunk.data);
+    const auto* floats = static_cast<const float*>(chunk.data);
+    if (chunk.dtype != DType::f32) {
+      floats_.resize(chunk_size);
+      kernels_.to_float(chunk.dtype, chunk.data, n, floats_.data());
+      floats = floats_.data();
+    }
+    if (chunk.live == nullptr) return floats;
     floats_.resize(chunk_size);
-    kernels_.to_float(chunk.dtype, chunk.data, n, floats_.data());
-    auto* const bits = reinterpret_cast<uint32_t*>(floats_.data());
-    if (chunk.live != nullptr) kernels_.clear_dead32(bits, chunk.live, n, bits);
+    kernels_.clear_dead32(reinterpret_cast<const uint32_t*>(floats), chunk.live, n,
+                          reinterpret_cast<uint32_t*>(floats_.data()));
     return floats_.data();
   }
 

@@ -26,6 +26,8 @@ class CodeSummer {
     for (int power = 0; power < 3; ++power)
       for (size_t i = 0; (which_ >> power & 1) != 0 && i < terms[power].count; ++i)
         sums_[power].add(terms[power].value[i], terms[power].exponent[i]);
+    if (++chunks_ % chunks_before_carry == 0)
+      for (ExactSum& sum : sums_) sum.carry();
     for (size_t i = 0; i < count;) {
       const size_t first = i;
       while (++i < count && left[i] == left[i - 1] + 1) {
@@ -46,13 +48,15 @@ class CodeSummer {
  private:
   // So many chunks are counted after one of whose elements many were.
   static constexpr int rest = 15;
+  // An ExactSum takes 2^32 terms before that, and a chunk is a few.
+  static constexpr uint64_t chunks_before_carry = uint64_t(1) << 24;
 
   unsigned which_;
   DType dtype_;
   const Kernels& table_;
   CodeCounter counter_;
   ExactSum sums_[3];  // in the order of SpecialPowers
-  uint64_t live_ = 0;
+  uint64_t live_ = 0, chunks_ = 0;
   int hint_ = no_hint, resting_ = 0;
 };
 

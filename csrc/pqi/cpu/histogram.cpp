@@ -1,7 +1,6 @@
 #include "histogram.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "code_summer.hpp"
@@ -120,14 +119,14 @@ PowerSum exact_sum(const Occurring& found, double r, ExactSum sum) {
   return exact_power_sum(sum, largest);
 }
 
-// The SpecialPowers that a group's sums are, if registers can add them all up; else none.
-unsigned powers_in_registers(DType t, const std::vector<double>& exponents) {
+// The SpecialPowers that a group's sums are, if the table's registers can add them all up; else none.
+unsigned powers_in_registers(const Kernels& table, DType t, const std::vector<double>& exponents) {
   unsigned which = 0;
   for (double r : exponents) {
     if (!sums_exactly(r)) return 0;
     which |= 1u << int(power_kind(r));
   }
-  return kernels().sums_codes(which, t) ? which : 0;
+  return table.sums_codes(which, t) ? which : 0;
 }
 
 }  // namespace
@@ -148,7 +147,8 @@ std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<d
 }
 
 SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<double>& exponents) {
-  const unsigned which = powers_in_registers(groups.dtype(), exponents);
+  const Kernels& table = kernels();
+  const unsigned which = powers_in_registers(table, groups.dtype(), exponents);
   if (which == 0) {
     const Histogram histogram = histogram_of(groups, group);
     return {power_sums(histogram, exponents), histogram.live()};
@@ -156,7 +156,7 @@ SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<dou
   Histogram counted{groups.dtype(), Buffer<uint64_t>(histogram_codes, 0)};
   ExactSum added[3];
   SumsOfCodes result;
-  for (const CodeSummer& summer : take_codes(groups, group, CodeSummer(which, groups.dtype(), kernels())))
+  for (const CodeSummer& summer : take_codes(groups, group, CodeSummer(which, groups.dtype(), table)))
     summer.add_to(counted.counts, added, result.live);
   const Occurring found(counted);
   for (double r : exponents) result.sums.push_back(exact_sum(found, r, added[int(power_kind(r))]));

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "chunk_summer.hpp"
-#include "group_loop.hpp"
 #include "isa.hpp"
 #include "parallel.hpp"
 
@@ -37,8 +36,7 @@ void PowerSums::take(const Groups& groups) {
   size_t begin = 0;
   if (!waiting.empty()) {
     begin = std::min(chunk_size - waiting.size(), size);
-    const T* const x = reader.read<T>(0, begin);
-    waiting.insert(waiting.end(), x, x + begin);
+    put_aside<T>(reader, 0, begin);
     if (waiting.size() == chunk_size) {
       sum_waiting<T>(state_.open);
       waiting.clear();
@@ -47,11 +45,14 @@ void PowerSums::take(const Groups& groups) {
   }
   sum_chunks<T>(groups, begin, (size - begin) / chunk_size);
   const size_t rest = (size - begin) % chunk_size;
-  if (rest > 0) {
-    const T* const x = reader.read<T>(size - rest, rest);
-    waiting.insert(waiting.end(), x, x + rest);
-  }
-  state_.live += count_live(groups, 0);
+  if (rest > 0) put_aside<T>(reader, size - rest, rest);
+}
+
+template <class T>
+void PowerSums::put_aside(Reader& reader, size_t begin, size_t n) {
+  const T* const x = reader.read<T>(begin, n);
+  state_.waiting.insert(state_.waiting.end(), x, x + n);
+  state_.live += reader.count_live(begin, begin + n);
 }
 
 // Blocks side by side, the first one going on where the open one stands; merged in order.
@@ -68,14 +69,17 @@ void PowerSums::sum_chunks(const Groups& groups, size_t begin, size_t chunks) {
     summers.emplace_back(kernels(), plan);
   }
   std::vector<std::vector<PowerSum>> partial(blocks, std::vector<PowerSum>(state_.exponents.size()));
+  std::vector<uint64_t> live(blocks);
   partial[0] = state_.open;
   const auto place = [&](size_t block) {
     return begin + (std::clamp(block * block_chunks, phase, phase + chunks) - phase) * chunk_size;
   };
   parallel_for(blocks, threads, [&](size_t block, int thread) {
-    sum_block<T>(readers[thread], summers[thread], place(block), place(block + 1), pivot, partial[block].data());
+    live[block] =
+        sum_block<T>(readers[thread], summers[thread], place(block), place(block + 1), pivot, partial[block].data());
   });
   for (size_t block = 0; block < blocks; ++block) {
+    state_.live += live[block];
     state_.open.swap(partial[block]);
     state_.open_chunks = std::min(phase + chunks - block * block_chunks, block_chunks);
     if (state_.open_chunks == block_chunks) close_block();

@@ -44,6 +44,8 @@ class PowerSums {
   template <class T>
   void take(const Groups& groups);
   template <class T>
+  void put_aside(Reader& reader, size_t begin, size_t n);
+  template <class T>
   void sum_chunks(const Groups& groups, size_t begin, size_t chunks);
   template <class T>
   void sum_waiting(std::vector<PowerSum>& block) const;

@@ -21,7 +21,8 @@ class RowSummer {
         summer_(kernels, plan),
         one_(plan.exponents.size()),
         sums_(plan.exponents.size()),
-        in_place_(is_float_chunk(groups.dtype()) && groups.contiguous() && groups.aligned()) {
+        in_place_(is_float_chunk(groups.dtype()) && groups.contiguous() && groups.aligned() &&
+                  (groups.offsets() != nullptr || groups.widest() <= chunk_size)) {
     tile_.dtype = groups.dtype();
     for (size_t lane = 0; lane < lanes; ++lane) {
       tile_.live[lane] = nullptr;
@@ -60,7 +61,7 @@ class RowSummer {
     tile_.count = count;
     groups_.locate(begin, count, tile_.row);
     if (groups_.masked()) groups_.locate_masks(begin, count, tile_.live);
-    if (groups_.offsets() == nullptr) return groups_.widest() <= chunk_size;
+    if (groups_.offsets() == nullptr) return true;
     for (size_t lane = 0; lane < count; ++lane) set_size(lane, groups_.size(begin + lane));
     return *std::max_element(tile_.size, tile_.size + count) <= chunk_size;
   }
@@ -112,7 +113,7 @@ class RowSummer {
   std::vector<LaneSums> sums_;  // lanes without a group hold what they held before, which the last steps compute with
   LaneSizes sizes_{};
   RowTile tile_;
-  bool in_place_;  // whether the kernel can read groups of at most a chunk where they lie
+  bool in_place_;  // whether the kernel can read groups, of segments those of at most a chunk, where they lie
 };
 
 }  // namespace pqi::cpu

@@ -77,7 +77,6 @@ Groups::Groups(const std::vector<View>& arrays, const std::vector<View>& masks, 
     if (!masks.empty()) split(masks[i], axes, piece.mask, outer_mask_);
     piece.size = piece.data.size();
     piece.begin = widest_;
-    piece.direct = masks.empty() && piece.data.contiguous();
     widest_ += piece.size;
     types.add(piece.data.dtype, piece.size);
     if (piece.size > 0 || arrays.size() == 1) pieces_.push_back(piece);
@@ -94,6 +93,12 @@ Groups::Groups(const View& array, const std::vector<View>& masks, Offsets offset
   count_ = offsets_->size() - 1;
   widest_ = 0;
   for (size_t g = 0; g < count_; ++g) widest_ = std::max(widest_, size(g));
+}
+
+bool Groups::contiguous() const {
+  if (pieces_.size() != 1) return false;
+  const Piece& piece = pieces_.front();  // that empty pieces of another type may have joined
+  return piece.data.dtype == dtype_ && piece.data.contiguous() && (!masked_ || piece.mask.contiguous());
 }
 
 bool Groups::aligned() const {

@@ -22,7 +22,6 @@ struct Piece {
   View mask;
   size_t begin = 0;  // flat index of its first element in the group
   size_t size = 0;
-  bool direct = false;  // contiguous and unmasked
 };
 
 // In which form the elements travel; see dtype.hpp.
@@ -54,11 +53,9 @@ class Groups {
   int64_t data_offset(size_t group) const { return outer_data_.offset(group); }
   int64_t mask_offset(size_t group) const { return outer_mask_.offset(group); }
 
-  // Whether the elements of every group lie one behind the other, and their masks too if there are any; `locate` and
-  // `locate_masks` then tell where, for the groups [begin, begin + count).
-  bool contiguous() const {
-    return pieces_.size() == 1 && pieces_.front().data.contiguous() && (!masked_ || pieces_.front().mask.contiguous());
-  }
+  // Whether the elements of every group lie one behind the other as the common type, and their masks too if there are
+  // any; `locate` and `locate_masks` then tell where, for the groups [begin, begin + count).
+  bool contiguous() const;
   // Whether all elements of contiguous groups are at multiples of their size.
   bool aligned() const;
   void locate(size_t begin, size_t count, const void** where) const;

@@ -10,7 +10,6 @@
 #include <immintrin.h>
 #endif
 
-#include "../../gini.hpp"
 #include "../kernels.hpp"
 #include "keys.hpp"
 
@@ -20,6 +19,7 @@ namespace {
 #if defined(__AVX512VBMI__) && defined(__AVX512VNNI__)
 
 constexpr int root_bytes = 7, root_octaves = 7;
+static_assert(root_bytes <= ExactTerms::most);
 
 // √x as float64 rounds it, in units of 2^-53, of the x from [½, 2) that a lower byte stands for.
 constexpr uint64_t rounded_root(uint32_t byte) {
@@ -113,6 +113,13 @@ inline int greatest_byte(__m512i bytes) {
   return greatest;
 }
 
+// What the next chunk is to expect: this one's greatest upper byte, but not for a few numbers above the others, nor for
+// zeros alone, nor for infinities and NaNs.
+inline int next_hint(int hint, int greatest, bool few_left) {
+  if (greatest == 0 || greatest == 127 || (few_left && greatest > hint)) return hint;
+  return greatest;
+}
+
 inline void put_term(ExactTerms& terms, __m512i sums, int exponent) {
   terms.value[terms.count] = uint64_t(_mm512_reduce_add_epi32(sums));
   terms.exponent[terms.count++] = exponent;
@@ -159,8 +166,8 @@ size_t sum_code_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out
     }
     sums.add(low, weights);
   }
+  *hint = next_hint(greatest, greatest_byte(most), count <= n / step / 2);
   if (n % step != 0) left[count++] = uint16_t(n / code_stretch - 1);
-  *hint = greatest_byte(most);
   ExactTerms &half = out[0], &one = out[1];
   half.count = one.count = 0;
   for (int i = 0; i < root_bytes; ++i) put_term(half, sums.root[i], 8 * i - 53 + greatest - 63 - (root_octaves - 1));
@@ -170,7 +177,7 @@ size_t sum_code_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out
 
 constexpr bool sums_code_roots = true;
 
-#else
+#elif defined(__AVX2__)
 size_t sum_code_roots(const uint16_t*, size_t, int*, ExactTerms[3], uint16_t*) { return 0; }
 constexpr bool sums_code_roots = false;
 #endif

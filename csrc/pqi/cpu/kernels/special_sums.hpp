@@ -96,27 +96,33 @@ inline __attribute__((always_inline)) void add_chunk(const Stored* x, const uint
   if constexpr (which & sum_two) two.store(out.sum[2][i]);
 }
 
+typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
+
+// four[0 … 3] of fold().
+inline __attribute__((always_inline)) void half_fold(const double* row, Four& out) {
+  const Four* const part = reinterpret_cast<const Four*>(row);
+  out = (part[0] + part[2]) + (part[1] + part[3]);
+}
+
+// The two terms that are left, of two rows.
+inline __attribute__((always_inline)) void half_fold_two(const double row[][lanes], Four& out) {
+  Four a, b;
+  half_fold(row[0], a);
+  half_fold(row[1], b);
+  out = __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
+}
+
 // out[i] = fold(row[i]), of four rows at a time.
 inline __attribute__((always_inline)) void fold_rows(const double row[][lanes], size_t count, double* out) {
-  typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
-  const auto four = [row](size_t i) {
-    const Four* const part = reinterpret_cast<const Four*>(row[i]);
-    return (part[0] + part[2]) + (part[1] + part[3]);
-  };
-  const auto two = [four](size_t i) {  // of rows i and i + 1
-    const Four a = four(i), b = four(i + 1);
-    return __builtin_shufflevector(a, b, 0, 1, 4, 5) + __builtin_shufflevector(a, b, 2, 3, 6, 7);
-  };
   size_t i = 0;
   for (; i + 4 <= count; i += 4) {
-    const Four a = two(i), b = two(i + 2);
+    Four a, b;
+    half_fold_two(row + i, a);
+    half_fold_two(row + i + 2, b);
     const Four sums = __builtin_shufflevector(a, b, 0, 4, 2, 6) + __builtin_shufflevector(a, b, 1, 5, 3, 7);
     *reinterpret_cast<Four*>(out + i) = __builtin_shufflevector(sums, sums, 0, 2, 1, 3);
   }
-  for (; i < count; ++i) {
-    const Four last = four(i);
-    out[i] = (last[0] + last[2]) + (last[1] + last[3]);
-  }
+  for (; i < count; ++i) out[i] = fold(row[i]);
 }
 
 // Folds the first `count` rows to out(power).
