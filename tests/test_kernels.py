@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,9 +14,11 @@ SOURCES = Path(__file__).parent.parent / "csrc"
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
 NM = shutil.which("nm")
 DEFINED_ELSEWHERE = {"U", "w", "v"}
+WIDEST = "-O2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vnni"
+OPTIONS = ["-O0", "-O2", *([WIDEST] if platform.machine() == "x86_64" else [])]
 
 
-@pytest.fixture(scope="module", params=["-O0", "-O2"])
+@pytest.fixture(scope="module", params=OPTIONS)
 def symbols(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str]]:
     """Return (type, name) of every external or weak symbol, optimised and not: inlining must not be what hides them."""
     if COMPILER is None or NM is None:
@@ -25,7 +28,7 @@ def symbols(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     made = tmp_path_factory.mktemp("kernels") / "kernels.o"
     flags = [
         "-std=c++20",
-        request.param,
+        *request.param.split(),
         "-fPIC",
         "-fvisibility=hidden",
         "-fvisibility-inlines-hidden",

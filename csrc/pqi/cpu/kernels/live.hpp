@@ -26,13 +26,13 @@ struct LiveRegister {
 
   uint16_t mask;
 
-  explicit LiveRegister(const uint8_t* live) {
+  PQI_HD explicit LiveRegister(const uint8_t* live) {
     const auto* const from = reinterpret_cast<const __m128i*>(live);
     const __m128i bytes = width == 8 ? _mm_loadl_epi64(from) : _mm_loadu_si128(from);
     mask = _mm_test_epi8_mask(bytes, bytes);
   }
 
-  void clear(const K* elements, K* out) const {
+  PQI_HD void clear(const K* elements, K* out) const {
     if constexpr (sizeof(K) == 2) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm256_maskz_loadu_epi16(mask, elements));
     } else if constexpr (sizeof(K) == 4) {
@@ -43,7 +43,7 @@ struct LiveRegister {
   }
 
   // Writes a whole register; returns how many of it are live. Elements of 16 bits are widened for it.
-  size_t pick(const K* bits, K* out) const {
+  PQI_HD size_t pick(const K* bits, K* out) const {
     if constexpr (sizeof(K) == 2) {
       const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bits)));
       const __m512i found = _mm512_maskz_compress_epi32(mask, wide);
@@ -63,16 +63,16 @@ struct LiveRegister {
 
   const uint8_t* live;
 
-  explicit LiveRegister(const uint8_t* from) : live(from) {}
+  PQI_HD explicit LiveRegister(const uint8_t* from) : live(from) {}
 
-  void clear(const K* elements, K* out) const {
+  PQI_HD void clear(const K* elements, K* out) const {
     using Bits = std::conditional_t<sizeof(K) == 2, uint16_t, std::conditional_t<sizeof(K) == 4, uint32_t, uint64_t>>;
 #pragma omp simd
     for (size_t i = 0; i < width; ++i)  // no branch, which costs ten times as much
       out[i] = bits_as<K>(Bits(bits_as<Bits>(elements[i]) & Bits(Bits(0) - Bits(live[i] != 0))));
   }
 
-  size_t pick(const K* bits, K* out) const {
+  PQI_HD size_t pick(const K* bits, K* out) const {
     size_t kept = 0;
     for (size_t i = 0; i < width; ++i) {
       out[kept] = bits[i];

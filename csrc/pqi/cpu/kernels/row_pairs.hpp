@@ -12,7 +12,7 @@ template <bool masked, class T, class Rows>
 inline __attribute__((always_inline)) void for_each_row_pair(const T* x, const uint8_t* live, size_t n, Rows rows) {
   constexpr size_t pair = 2 * lanes;
   const size_t whole = n / pair, rest = n % pair, pairs = whole + (rest > 0 || n == 0);
-  T padded[pair];
+  T padded[pair], kept[pair];
   uint8_t padded_live[pair];
   if (whole < pairs) {
     const T* const last = x + whole * pair;
@@ -25,7 +25,6 @@ inline __attribute__((always_inline)) void for_each_row_pair(const T* x, const u
   size_t i = 0;
   do {  // at least once, so that sums need not be in memory for the case of never
     if constexpr (masked) {
-      T kept[pair];
       for (size_t j = 0; j < pair; j += LiveRegister<T>::width)
         LiveRegister<T>(next_live + j).clear(next + j, kept + j);
       rows(kept, kept + lanes);
