@@ -302,7 +302,9 @@ def test_ctrl_c_ends_the_command_and_the_same_command_resumes(tmp_path):
     interrupted, whole = tmp_path / "interrupted", tmp_path / "whole"
 
     command = [sys.executable, "-m", "pqi", *arguments, str(interrupted)]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit none
     process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 60
     while not list(interrupted.glob("*/state.pt")) and time.monotonic() < deadline:
         time.sleep(0.02)
