@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,15 +23,6 @@ EXACT = 1e-14  # width of an interval that is rounding error
 def holds(found: pqi.GiniInterval, exact: float) -> bool:
     """Return whether an interval and its value are in order around the exact value."""
     return bool(found.low <= exact <= found.high and found.low <= found.value <= found.high)
-
-
-@pytest.fixture
-def settings() -> Iterator[None]:
-    """Put the instruction set and the number of threads back."""
-    before = pqi.info()
-    yield
-    pqi.use_isa(before["isa"])
-    pqi.set_num_threads(before["num_threads"])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -182,8 +172,9 @@ def test_answers_in_the_callers_kind() -> None:
     assert [type(end) for end in pqi.gini([1.0, 2.0], tol=1e-6)] == [float] * 3
 
 
+@pytest.mark.usefixtures("restore_settings")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
-def test_instruction_sets_threads_strides_and_splits(dtype: Any, settings: None) -> None:
+def test_instruction_sets_threads_strides_and_splits(dtype: Any) -> None:
     x = (draw("normal", LARGE) * np.float32(1e6)).astype(dtype)
     expected = pqi.gini_sketch(x)
     pieces = np.split(x, [1, 4096, 4097, 60_000])

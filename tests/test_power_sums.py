@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any
 
 import ml_dtypes
@@ -26,15 +25,6 @@ def sums_of(parts: list[Any], exponents: list[float] = EXPONENTS, **rest: Any) -
     for part in parts:
         sums.update(part, **rest)
     return sums
-
-
-@pytest.fixture
-def settings() -> Iterator[None]:
-    """Put the instruction set and the number of threads back."""
-    before = pqi.info()
-    yield
-    pqi.use_isa(before["isa"])
-    pqi.set_num_threads(before["num_threads"])
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS)
@@ -63,7 +53,8 @@ def test_what_follows_has_the_bits_of_the_functions() -> None:
     assert sums.exponents == (0.1, 5.0)
 
 
-def test_instruction_sets_and_threads(settings: None) -> None:
+@pytest.mark.usefixtures("restore_settings")
+def test_instruction_sets_and_threads() -> None:
     x = draw("lognormal", N)
     found = set()
     for isa in pqi.info()["isas"]:
