@@ -22,15 +22,9 @@ struct ExactSum {
     digit[place + 2] += high;
   }
 
-  // Adds count·value, of a value from 2^-266 to 2^256.
-  PQI_HD void add_times(uint64_t count, double value) {
-    const auto bits = bits_as<uint64_t>(value);
-    const uint64_t high = (bits >> 21 & 0x7fffffff) | 0x80000000, low = bits & 0x1fffff;
-    const int exponent = int(bits >> 52) - 1023 - 52;
-    for (int shift = 0; count != 0; count >>= 32, shift += 32) {
-      add(high * (count & 0xffffffff), exponent + 21 + shift);
-      add(low * (count & 0xffffffff), exponent + shift);
-    }
+  PQI_HD void add(uint128 value, int exponent) {
+    add(uint64_t(value), exponent);
+    add(uint64_t(value >> 64), exponent + 64);
   }
 
   PQI_HD void add(const ExactSum& other) {
@@ -58,6 +52,16 @@ struct ExactSum {
     head |= rest != 0 ? 1 : 0;
     return double(head) * bits_as<double>(uint64_t(lowest + 32 * (top - 1) - shift + 1023) << 52);
   }
+};
+
+// A positive double from 2^-266 to 2^256 as digits·2^exponent.
+struct Digits {
+  uint64_t digits;
+  int exponent;
+
+  PQI_HD explicit Digits(double value)
+      : digits((bits_as<uint64_t>(value) & 0xfffffffffffffull) | 0x10000000000000ull),
+        exponent(int(bits_as<uint64_t>(value) >> 52) - 1023 - 52) {}
 };
 
 }  // namespace pqi

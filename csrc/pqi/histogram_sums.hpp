@@ -1,13 +1,14 @@
 // Power sums of a histogram of magnitude codes, which is how large groups of one- and two-byte types are measured.
 //
-// Σ count·value^r. For r = ½, 1 and 2, whose powers float64 holds or rounds correctly, the sum of these is exact and
-// rounded once: it need not come from a histogram then. For any other r each product is exact in double-double, those
-// of 256 neighbouring codes are added in ascending order, and these runs merged in ascending order. Codes that do not
-// occur add nothing. These powers are of value·2^−scale, where the scale follows from the least and the greatest
-// magnitude that occur and are not zero.
+// Σ count·value^r. For r = ½, 1 and 2, whose powers float64 holds or rounds correctly (roots of float16 are those of
+// float16_root.hpp), the sum of these is exact and rounded once: it need not come from a histogram then. For any other
+// r each product is exact in double-double, those of 256 neighbouring codes are added in ascending order, and these
+// runs merged in ascending order. Codes that do not occur add nothing. These powers are of value·2^−scale, where the
+// scale follows from the least and the greatest magnitude that occur and are not zero.
 #pragma once
 
 #include "exact_sum.hpp"
+#include "float16_root.hpp"
 #include "magnitude_key.hpp"
 #include "reduction.hpp"
 
@@ -22,6 +23,11 @@ inline constexpr size_t histogram_minimum = size_t(1) << 20;
 PQI_HD constexpr bool counts_codes(DType t, size_t size) { return is_narrow(t) && size >= histogram_minimum; }
 
 PQI_HD bool sums_exactly(double r) { return power_kind(r) != PowerKind::general; }
+
+// What such a sum adds up for a magnitude that is finite and not zero.
+PQI_HD double exact_term(DType t, double value, double r) {
+  return t == DType::f16 && power_kind(r) == PowerKind::half ? float16_root::of(value) : power(value, r);
+}
 
 // Σ count·value^r for such an exponent, after carries; `largest` is the largest value that occurs.
 PQI_HD PowerSum exact_power_sum(const ExactSum& sum, double largest) {

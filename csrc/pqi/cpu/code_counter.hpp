@@ -4,11 +4,12 @@
 #include <cstring>
 
 #include "../histogram_sums.hpp"
+#include "parallel.hpp"
 #include "workspace.hpp"
 
 namespace pqi::cpu {
 
-class CodeCounter {
+class alignas(apart) CodeCounter {
  public:
   explicit CodeCounter(DType t)
       : rule_(key_rule<uint16_t>(t)),
@@ -21,11 +22,24 @@ class CodeCounter {
       if (crowded_.empty()) crowded_.assign((size_t(mask_) + 1) * turns, 0);
       count<turns>(codes, n, crowded_.data());
     } else {
-      if (spread_.empty()) spread_.assign(size_t(mask_) + 1, 0);
-      count<1>(codes, n, spread_.data());
+      count<1>(codes, n, spread());
     }
-    crowded_next_ = always_crowded_ || crowded(codes, n);
+    look_at(codes, n);
     if ((since_flush_ += n) >= counts_before_flush) flush();
+  }
+
+  // Counters, one a code, that others may increment n times before the next call of anything here; null where
+  // neighbours take turns.
+  uint32_t* lend(size_t n) {
+    if (crowded_next_) return nullptr;
+    if ((since_flush_ += n) >= counts_before_flush) flush();
+    return spread();
+  }
+
+  // Whether neighbours are to take turns from now on follows from the elements that were looked at last, if they are
+  // enough to tell.
+  void look_at(const uint16_t* codes, size_t n) {
+    if (n >= places) crowded_next_ = always_crowded_ || crowded(codes, n);
   }
 
   // Adds how often each key occurs.
@@ -41,11 +55,15 @@ class CodeCounter {
   // neighbours take turns among so many counters of each code; elsewhere these would only fill the cache.
   static constexpr size_t turns = 4;
 
+  uint32_t* spread() {
+    if (spread_.empty()) spread_.assign(size_t(mask_) + 1, 0);
+    return spread_.data();
+  }
+
   // From 64 places: whether a sixteenth of the neighbours are equal. Asked of elements that have been counted, about
   // those to come, which are not in the cache yet.
+  static constexpr size_t places = 64, many = places / 16;
   bool crowded(const uint16_t* codes, size_t n) const {
-    constexpr size_t places = 64, many = places / 16;
-    if (n < places) return false;
     size_t equal = 0;
     for (size_t i = 0; i < places; ++i) {
       const uint16_t* const at = codes + i * (n / places);

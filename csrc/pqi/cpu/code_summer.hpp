@@ -7,10 +7,11 @@
 
 namespace pqi::cpu {
 
-class CodeSummer {
+class alignas(apart) CodeSummer {
  public:
-  // `which` is one that the table's sums_codes says yes to.
-  CodeSummer(unsigned which, DType t, const Kernels& table) : which_(which), dtype_(t), table_(table), counter_(t) {}
+  // `which` and t are not to be counted alone, by the table's code_use.
+  CodeSummer(unsigned which, DType t, const Kernels& table)
+      : which_(which), dtype_(t), table_(table), lends_(table.code_use(which, t) == CodeUse::both), counter_(t) {}
 
   // The next n ≤ chunk_size elements.
   void add(const uint16_t* codes, size_t n) {
@@ -19,23 +20,21 @@ class CodeSummer {
       --resting_;
       return counter_.add(codes, n);
     }
-    const size_t stretches = n / code_stretch;
-    uint16_t left[chunk_size / code_stretch];
+    const size_t whole = n - n % code_stretch;
+    uint16_t left[chunk_size];
     ExactTerms terms[3];
-    const size_t count = table_.sum_codes(which_, dtype_, codes, stretches * code_stretch, &hint_, terms, left);
+    uint32_t* const counters = lends_ ? counter_.lend(n) : nullptr;
+    size_t count = table_.sum_codes(which_, dtype_, codes, whole, &hint_, terms, left, counters);
     for (int power = 0; power < 3; ++power)
       for (size_t i = 0; (which_ >> power & 1) != 0 && i < terms[power].count; ++i)
         sums_[power].add(terms[power].value[i], terms[power].exponent[i]);
     if (++chunks_ % chunks_before_carry == 0)
       for (ExactSum& sum : sums_) sum.carry();
-    for (size_t i = 0; i < count;) {
-      const size_t first = i;
-      while (++i < count && left[i] == left[i - 1] + 1) {
-      }
-      counter_.add(codes + left[first] * code_stretch, (i - first) * code_stretch);
-    }
-    if (n % code_stretch != 0) counter_.add(codes + stretches * code_stretch, n % code_stretch);
-    if (count > stretches / 4) resting_ = rest;
+    if (count > n / (lends_ ? 64 : 4)) resting_ = rest;
+    std::memcpy(left + count, codes + whole, (n - whole) * sizeof *codes);
+    count += n - whole;
+    if (count != 0) counter_.add(left, count);
+    if (lends_ && chunks_ % chunks_between_looks == 0) counter_.look_at(codes, n);
   }
 
   // Adds its shares: what was counted, what was added up of each power, and how many elements that is.
@@ -46,14 +45,17 @@ class CodeSummer {
   }
 
  private:
-  // So many chunks are counted after one of whose elements many were.
+  // So many chunks are counted after one of whose elements many were left: one by one where some are counted anyway, in
+  // stretches elsewhere.
   static constexpr int rest = 15;
+  static constexpr uint64_t chunks_between_looks = 8;
   // An ExactSum takes 2^32 terms before that, and a chunk is a few.
   static constexpr uint64_t chunks_before_carry = uint64_t(1) << 24;
 
   unsigned which_;
   DType dtype_;
   const Kernels& table_;
+  bool lends_;
   CodeCounter counter_;
   ExactSum sums_[3];  // in the order of SpecialPowers
   uint64_t live_ = 0, chunks_ = 0;

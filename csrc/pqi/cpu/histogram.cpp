@@ -1,6 +1,7 @@
 #include "histogram.hpp"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "code_summer.hpp"
@@ -110,23 +111,46 @@ PowerSum run_sum(const Occurring& found, double r, Buffer<double>& high, Buffer<
   return result;
 }
 
-// Adds a histogram's share to a sum that is exact.
-PowerSum exact_sum(const Occurring& found, double r, ExactSum sum) {
+// As exact_term, of a code that is not zero.
+double term_of(DType t, uint32_t code, double value, double r) {
+  // Roots of float16 repeat, doubled, two octaves on; those of the first two are of subnormal numbers and others.
+  constexpr uint32_t period = 1 << 11;
+  if (t != DType::f16 || r != 0.5 || code < period) return exact_term(t, value, r);
+  static const std::array<double, period> roots = [] {
+    std::array<double, period> of_codes;
+    for (uint32_t c = 0; c < period; ++c) of_codes[c] = float16_root::of(key_value(DType::f16, period + c));
+    return of_codes;
+  }();
+  return roots[code % period] * exact_power_of_two(int(code / period) - 1);
+}
+
+// Adds a histogram's share to a sum that is exact, terms of one binade at a time.
+PowerSum exact_sum(DType t, const Occurring& found, double r, ExactSum sum) {
   const double largest = found.value.empty() ? 0.0 : found.value.back();
-  for (size_t i = 0; i < found.code.size() && largest < infinity; ++i)
-    sum.add_times(found.count[i], power(found.value[i], r));
+  uint128 binade = 0;
+  int exponent = 0;
+  for (size_t i = 0; i < found.code.size() && largest < infinity; ++i) {
+    const Digits term(term_of(t, found.code[i], found.value[i], r));
+    if (term.exponent != exponent) {
+      sum.add(binade, exponent);
+      binade = 0;
+      exponent = term.exponent;
+    }
+    binade += uint128(found.count[i]) * term.digits;
+  }
+  sum.add(binade, exponent);
   sum.carry();
   return exact_power_sum(sum, largest);
 }
 
-// The SpecialPowers that a group's sums are, if the table's registers can add them all up; else none.
+// The SpecialPowers that a group's sums are, if all of them need not be counted; else none.
 unsigned powers_in_registers(const Kernels& table, DType t, const std::vector<double>& exponents) {
   unsigned which = 0;
   for (double r : exponents) {
     if (!sums_exactly(r)) return 0;
     which |= 1u << int(power_kind(r));
   }
-  return table.sums_codes(which, t) ? which : 0;
+  return table.code_use(which, t) == CodeUse::counted ? 0 : which;
 }
 
 }  // namespace
@@ -138,7 +162,7 @@ std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<d
   std::vector<PowerSum> sums;
   for (double r : exponents) {
     if (sums_exactly(r)) {
-      sums.push_back(exact_sum(found, r, {}));
+      sums.push_back(exact_sum(histogram.dtype, found, r, {}));
     } else {
       sums.push_back(n == 0 ? PowerSum{} : run_sum(found, r, high, low));
     }
@@ -159,7 +183,7 @@ SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<dou
   for (const CodeSummer& summer : take_codes(groups, group, CodeSummer(which, groups.dtype(), table)))
     summer.add_to(counted.counts, added, result.live);
   const Occurring found(counted);
-  for (double r : exponents) result.sums.push_back(exact_sum(found, r, added[int(power_kind(r))]));
+  for (double r : exponents) result.sums.push_back(exact_sum(groups.dtype(), found, r, added[int(power_kind(r))]));
   return result;
 }
 

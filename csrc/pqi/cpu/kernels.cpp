@@ -42,7 +42,7 @@ const Kernels PQI_KERNELS = {
     general_float,
     general_double,
     powers,
-    sums_codes,
+    code_use,
     sum_codes,
     means,
     indices,

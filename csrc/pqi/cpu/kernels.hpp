@@ -90,6 +90,10 @@ struct ExactTerms {
 inline constexpr size_t code_stretch = 32;
 inline constexpr int no_hint = -1;
 
+// How a type's sums come about in the least time: from counts of its codes, by adding elements up, or by counting some
+// of them while others are added up.
+enum class CodeUse { counted, added, both };
+
 struct Kernels {
   const char* name;
 
@@ -122,13 +126,15 @@ struct Kernels {
   // x[i] ← x[i]^r · 2^(−r·shift) for x ≥ 0.
   void (*powers)(double* x, size_t n, double r, double shift);
 
-  // Whether sum_codes knows these SpecialPowers of a type: it does where counting would take longer.
-  bool (*sums_codes)(unsigned which, DType);
-  // Exact sums of the elements' powers as IEEE 754 rounds them, out[i] of the i-th of the SpecialPowers that `which`
-  // holds, over n ≤ chunk_size elements in whole stretches, without those stretches that hold what cannot be added
-  // here: infinities, NaNs, subnormal numbers, others too far below the largest one. left[i] are their places, in
-  // ascending order; returns how many. What the last chunk made of *hint, at first no_hint, helps with the next one.
-  size_t (*sum_codes)(unsigned which, DType, const uint16_t*, size_t n, int* hint, ExactTerms out[3], uint16_t* left);
+  // How sums of these SpecialPowers of a type come about; sum_codes is for those that are not counted alone.
+  CodeUse (*code_use)(unsigned which, DType);
+  // Exact sums of the elements' powers as histogram_sums.hpp defines them, out[i] of the i-th of the SpecialPowers that
+  // `which` holds, over n ≤ chunk_size elements in whole stretches, but those that cannot be added here (infinities,
+  // NaNs, subnormal numbers, others too far from the largest one) and what else it hands over with them: `left`, room
+  // for n, holds their codes; returns how many. Where `counters`, one a code without its sign, are not null, it may
+  // count elements in them instead. What the last chunk made of *hint, at first no_hint, helps with the next one.
+  size_t (*sum_codes)(unsigned which, DType, const uint16_t*, size_t n, int* hint, ExactTerms out[3], uint16_t* left,
+                      uint32_t* counters);
 
   // Of every group what reduction.hpp makes of its sums: mean_of, index_of, retained_bound_of, highest_index.
   void (*means)(const LaneSums&, const LaneSizes&, double r, double* out);

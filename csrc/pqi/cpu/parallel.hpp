@@ -15,6 +15,10 @@ int num_threads();
 // As many of them as this many tasks can keep busy, at least one.
 int threads_for(size_t tasks);
 
+// What threads write all the time lies at multiples of so many bytes, one thread's apart from another's: each would
+// take the cache line from the other one, and processors fetch lines in pairs.
+inline constexpr size_t apart = 128;
+
 namespace detail {
 using Body = void (*)(void* context, size_t task, int thread);
 void run(size_t tasks, int threads, Body body, void* context);

@@ -169,8 +169,10 @@ struct MergeRuns {
     ExactSum mine;
     const bool finite = largest - largest == 0.0;
     for (uint64_t code = uint64_t(block.thread()); finite && code <= sums.range[1]; code += threads)
-      if (code >= sums.range[0] && sums.counts[code] != 0)
-        mine.add_times(sums.counts[code], power(key_value(sums.dtype, code), r));
+      if (code >= sums.range[0] && sums.counts[code] != 0) {
+        const Digits term(exact_term(sums.dtype, key_value(sums.dtype, code), r));
+        mine.add(uint128(sums.counts[code]) * term.digits, term.exponent);
+      }
     for (int i = 0; i < ExactSum::digits; ++i) block.add(&total->digit[i], mine.digit[i]);
     block.sync();
     if (block.thread() != 0) return {};

@@ -3,7 +3,8 @@
 
 #include <bit>
 
-#include "code_roots.hpp"
+#include "bfloat16_roots.hpp"
+#include "float16_roots.hpp"
 #include "wide_lanes.hpp"
 
 namespace pqi::cpu {
@@ -77,8 +78,8 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactTer
   }
   size_t count = 0;
   if (greatest >= infinite) {
-    for (; count < n / code_stretch; ++count) left[count] = uint16_t(count);
-    return count;
+    std::memcpy(left, codes, n * sizeof *codes);
+    return n;
   }
   const int far = greatest - octaves * octave, least = far > octave ? far : octave;  // subnormal numbers can be slow
   CodeLanes added;
@@ -89,7 +90,8 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactTer
     std::memcpy(words, at, sizeof words);
     for (CodeWords& word : words) word &= 0x7fff7fff;
     if (any_small(words, int16_t(least))) {
-      left[count++] = uint16_t(i);
+      std::memcpy(left + count, words, sizeof words);
+      count += code_stretch;
     } else {
       add_stretch<24 - digits>(words, added);
     }
@@ -100,22 +102,28 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactTer
   return count;
 }
 
-bool sums_codes(unsigned which, DType t) {
-  if ((which & sum_half) != 0) return sums_code_roots && t == DType::bf16 && (which & sum_two) == 0;
-  return which != 0 && (t == DType::f16 || t == DType::bf16);
+CodeUse code_use(unsigned which, DType t) {
+  if (which == 0 || (t != DType::f16 && t != DType::bf16)) return CodeUse::counted;
+  if ((which & sum_half) == 0) return CodeUse::added;
+  if ((which & sum_two) != 0) return CodeUse::counted;
+  if (t == DType::f16) return sums_float16_roots ? CodeUse::both : CodeUse::counted;
+  return sums_bfloat16_roots ? CodeUse::added : CodeUse::counted;
 }
 
-size_t sum_codes(unsigned which, DType t, const uint16_t* codes, size_t n, int* hint, ExactTerms out[3],
-                 uint16_t* left) {
-  if ((which & sum_half) != 0) return sum_code_roots(codes, n, hint, out, left);
+size_t sum_codes(unsigned which, DType t, const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left,
+                 uint32_t* counters) {
+  if ((which & sum_half) != 0) {
+    if (t == DType::f16) return sum_float16_roots(codes, n, hint, out, left, counters);
+    return sum_bfloat16_roots(codes, n, hint, out, left);
+  }
   if (t == DType::bf16) return sum_codes_as<8, 0>(0x7f80, codes, n, out, left);
   return sum_codes_as<11, 112>(0x7c00, codes, n, out, left);
 }
 
 #else
 // Two lanes take longer than counting.
-bool sums_codes(unsigned, DType) { return false; }
-size_t sum_codes(unsigned, DType, const uint16_t*, size_t, int*, ExactTerms[3], uint16_t*) { return 0; }
+CodeUse code_use(unsigned, DType) { return CodeUse::counted; }
+size_t sum_codes(unsigned, DType, const uint16_t*, size_t, int*, ExactTerms[3], uint16_t*, uint32_t*) { return 0; }
 #endif
 
 }  // namespace

@@ -125,19 +125,20 @@ inline void put_term(ExactTerms& terms, __m512i sums, int exponent) {
   terms.exponent[terms.count++] = exponent;
 }
 
-// Of the stretches 2·pair and the next, those with any of the elements go to `left`; returns the others' elements.
-inline __mmask64 leave(__mmask64 elements, size_t pair, uint16_t* left, size_t& count) {
+// Of two stretches, those with any of the elements go to `left`; returns the others' elements.
+inline __mmask64 leave(__mmask64 elements, const uint16_t* codes, uint16_t* left, size_t& count) {
   __mmask64 kept = ~0ull;
   for (size_t half = 0; half < 2; ++half) {
     const uint64_t stretch = uint64_t(0xffffffff) << (32 * half);
     if ((elements & stretch) == 0) continue;
-    left[count++] = uint16_t(2 * pair + half);
+    std::memcpy(left + count, codes + half * code_stretch, code_stretch * sizeof *codes);
+    count += code_stretch;
     kept &= ~stretch;
   }
   return kept;
 }
 
-size_t sum_code_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left) {
+size_t sum_bfloat16_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left) {
   constexpr size_t step = 2 * code_stretch;
   static_assert(step == sizeof(__m512i));
   if (*hint == no_hint) {
@@ -162,24 +163,25 @@ size_t sum_code_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out
     Weights weights{root_weights(high), upper_weights(high), lower_weights(high)};
     if (const __mmask64 apart = _mm512_movepi8_mask(weights.root); apart != 0) {
       const __mmask64 far = _mm512_mask_test_epi8_mask(apart, _mm512_or_si512(low, high), _mm512_set1_epi8(char(255)));
-      weights.keep(~apart & (far == 0 ? ~0ull : leave(far, pair, left, count)));
+      weights.keep(~apart & (far == 0 ? ~0ull : leave(far, at, left, count)));
     }
     sums.add(low, weights);
   }
-  *hint = next_hint(greatest, greatest_byte(most), count <= n / step / 2);
-  if (n % step != 0) left[count++] = uint16_t(n / code_stretch - 1);
+  *hint = next_hint(greatest, greatest_byte(most), count <= n / 4);
+  const size_t rest = n % step;
+  std::memcpy(left + count, codes + (n - rest), rest * sizeof *codes);
   ExactTerms &half = out[0], &one = out[1];
   half.count = one.count = 0;
   for (int i = 0; i < root_bytes; ++i) put_term(half, sums.root[i], 8 * i - 53 + greatest - 63 - (root_octaves - 1));
   for (int i = 0; i < 2; ++i) put_term(one, sums.one[i], 2 * (greatest - 3 - 4 * i) - 127 - 7);
-  return count;
+  return count + rest;
 }
 
-constexpr bool sums_code_roots = true;
+constexpr bool sums_bfloat16_roots = true;
 
 #elif defined(__AVX2__)
-size_t sum_code_roots(const uint16_t*, size_t, int*, ExactTerms[3], uint16_t*) { return 0; }
-constexpr bool sums_code_roots = false;
+size_t sum_bfloat16_roots(const uint16_t*, size_t, int*, ExactTerms[3], uint16_t*) { return 0; }
+constexpr bool sums_bfloat16_roots = false;
 #endif
 
 }  // namespace

@@ -1,0 +1,215 @@
+// Exact sums of float16 magnitudes and of their roots by ../../float16_root.hpp, in integers. Included by kernels.cpp
+// alone.
+#pragma once
+
+#ifdef __AVX512BW__
+#include <immintrin.h>
+#endif
+
+#include "../../float16_root.hpp"
+#include "../kernels.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+#if defined(__AVX512BW__)
+
+// Roots of this many octaves fit 32 bits, four to a sum. A code without its sign, shifted so far, is its root's octave.
+constexpr int root_window = 6, root_octave_shift = 11;
+constexpr int infinite_float16 = 0x7c00;
+constexpr float16_root::Slopes root_slopes = float16_root::slopes_of_intervals();
+
+// Keeps the compiler from making a constant anew in every turn of a loop.
+template <class Register>
+inline __attribute__((always_inline)) Register pinned(Register constant) {
+  asm("" : "+v"(constant));
+  return constant;
+}
+
+// One of 32 floats each, by the lower five bits.
+struct Floats32 {
+  __m512 lower, upper;
+
+  explicit Floats32(const float* from)
+      : lower(pinned(_mm512_loadu_ps(from))), upper(pinned(_mm512_loadu_ps(from + 16))) {}
+  __m512 operator()(__m512i place) const { return _mm512_permutex2var_ps(lower, place, upper); }
+};
+
+// Sums over codes less the least one of the window, a multiple of an octave of roots: in units of the corrections of
+// its root, and of its last bit.
+struct Float16Sums {
+  Floats32 zero{root_slopes.zero}, one{root_slopes.one}, two{root_slopes.two};
+  __m512 magic = pinned(_mm512_set1_ps(0x1.8p23f));
+  __m512i lower_bits = pinned(_mm512_set1_epi32(0x7ff << 13));
+  __m512i base_exponent = pinned(_mm512_set1_epi32(int32_t(float16_root::base_exponent << 23)));
+  __m512i octave_bits = pinned(_mm512_set1_epi32(31)), each_one = pinned(_mm512_set1_epi16(1));
+  __m512i mantissa_bits = pinned(_mm512_set1_epi16(0x3ff)), leading_bit = pinned(_mm512_set1_epi16(0x400));
+  __m512i roots{}, corrections{}, magnitudes{};  // of 64 bits
+  __m512i new_corrections{}, new_magnitudes{};   // of 32 bits
+
+  // 32 codes; returns their roots without the corrections, sums of two.
+  inline __attribute__((always_inline)) __m512i add(__m512i codes) {
+    add_products(_mm512_ternarylogic_epi32(codes, mantissa_bits, leading_bit, 0xea),
+                 _mm512_sllv_epi16(each_one, _mm512_srli_epi16(codes, 10)));
+    const __m512i even = add_half(_mm512_slli_epi32(codes, 13), _mm512_srli_epi32(codes, 6),
+                                  _mm512_and_si512(_mm512_srli_epi32(codes, root_octave_shift), octave_bits));
+    const __m512i odd = add_half(_mm512_srli_epi32(codes, 3), _mm512_srli_epi32(codes, 16 + 6),
+                                 _mm512_srli_epi32(codes, 16 + root_octave_shift));
+    return _mm512_add_epi32(even, odd);
+  }
+
+  void add_roots(__m512i sums) { roots = _mm512_add_epi64(roots, halves(sums)); }
+
+  // To be called after every 16 registers of codes, before lanes of 32 bits could overflow.
+  void carry() {
+    const __m512i lower = _mm512_srai_epi64(_mm512_slli_epi64(new_corrections, 32), 32);
+    const __m512i upper = _mm512_srai_epi64(new_corrections, 32);
+    corrections = _mm512_add_epi64(corrections, _mm512_add_epi64(lower, upper));
+    magnitudes = _mm512_add_epi64(magnitudes, halves(new_magnitudes));
+    new_corrections = new_magnitudes = __m512i{};
+  }
+
+  uint64_t root_sum() const {
+    return (uint64_t(_mm512_reduce_add_epi64(roots)) << float16_root::fraction_bits) +
+           uint64_t(_mm512_reduce_add_epi64(corrections));
+  }
+  uint64_t magnitude_sum() const { return uint64_t(_mm512_reduce_add_epi64(magnitudes)); }
+
+ private:
+  // Of 16 codes: where their lower bits stand, where their intervals, and the octaves of their roots.
+  inline __attribute__((always_inline)) __m512i add_half(__m512i code, __m512i interval, __m512i octave) {
+    const __m512 m = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(code, lower_bits, base_exponent, 0xea));
+    const __m512 s = _mm512_sqrt_ps(m);
+    const __m512 slope = _mm512_fmadd_ps(_mm512_fmadd_ps(two(interval), m, one(interval)), m, zero(interval));
+    const __m512 rounded = _mm512_fmadd_ps(_mm512_fnmadd_ps(s, s, m), slope, magic);
+    const __m512i correction = _mm512_sub_epi32(_mm512_castps_si512(rounded), _mm512_castps_si512(magic));
+    new_corrections = _mm512_add_epi32(new_corrections, _mm512_sllv_epi32(correction, octave));
+    return _mm512_sllv_epi32(_mm512_cvtps_epi32(s), octave);
+  }
+  static __m512i halves(__m512i words) {
+    return _mm512_add_epi64(_mm512_and_si512(words, _mm512_set1_epi64(0xffffffff)), _mm512_srli_epi64(words, 32));
+  }
+  void add_products(__m512i a, __m512i b) {
+#if defined(__AVX512VNNI__)
+    new_magnitudes = _mm512_dpwssd_epi32(new_magnitudes, a, b);
+#else
+    new_magnitudes = _mm512_add_epi32(new_magnitudes, _mm512_madd_epi16(a, b));
+#endif
+  }
+};
+
+// Reads three codes more. A mask that is no constant makes one operation of reading a code and clearing its sign.
+inline __attribute__((always_inline)) void count_stretch(const uint16_t* codes, uint32_t* counters) {
+  uint64_t bits = 15;
+  asm("" : "+r"(bits));
+#pragma GCC unroll 32
+  for (size_t i = 0; i < code_stretch; ++i) {
+    uint64_t code;
+    std::memcpy(&code, codes + i, sizeof code);
+    ++counters[_bzhi_u64(code, bits)];
+  }
+}
+
+// The least octave of the window that holds most of a sample; not the first octave, of zeros and subnormal numbers.
+inline int fullest_window(const uint16_t* codes, size_t n) {
+  constexpr int octaves = 1 << (15 - root_octave_shift);
+  uint32_t found[octaves] = {};
+  for (size_t i = 0; i < n; i += 8) ++found[codes[i] >> root_octave_shift & (octaves - 1)];
+  uint32_t inside = 0, most = 0;
+  int fullest = 1;
+  for (int octave = 1; octave < octaves; ++octave) {
+    const int first = octave - root_window + 1;
+    inside += found[octave] - (first > 1 ? found[first - 1] : 0);
+    if (inside > most) fullest = first > 1 ? first : 1;
+    if (inside > most) most = inside;
+  }
+  return fullest;
+}
+
+// The codes from `least` on that Float16Sums takes, less than `size` above it; the others pass for least + size.
+struct Window {
+  int least, size;
+  __m512i least_code, end, no_sign = pinned(_mm512_set1_epi16(0x7fff));
+
+  explicit Window(int octave) : least(octave << root_octave_shift) {
+    const int past = (octave + root_window) << root_octave_shift;
+    size = (past < infinite_float16 ? past : infinite_float16) - least;
+    least_code = pinned(_mm512_set1_epi16(int16_t(least)));
+    end = pinned(_mm512_set1_epi16(int16_t(size)));
+  }
+
+  __m512i places(const uint16_t* codes) const {
+    return _mm512_sub_epi16(_mm512_and_si512(_mm512_loadu_si512(codes), no_sign), least_code);
+  }
+  // Those of 32 codes that are not inside go to `left`, but for zeros; returns how many are not.
+  size_t leave(const uint16_t* codes, uint16_t* left, size_t& count) const {
+    const __mmask32 outside = _mm512_cmpge_epu16_mask(places(codes), end);
+    for (uint32_t at = _mm512_mask_test_epi16_mask(outside, _mm512_loadu_si512(codes), no_sign); at != 0; at &= at - 1)
+      left[count++] = codes[__builtin_ctz(at)];
+    return size_t(__builtin_popcount(outside));
+  }
+  // What each of the others added to the sums.
+  uint64_t root_of_others() const {
+    const auto part =
+        float16_root::parts((float16_root::base_exponent << 23) + (uint32_t(size & 0x7ff) << 13), root_slopes);
+    const int64_t root = (int64_t(part.root) << float16_root::fraction_bits) + part.correction;
+    return uint64_t(root) << (size >> root_octave_shift);
+  }
+  uint64_t magnitude_of_others() const { return uint64_t(0x400 + (size & 0x3ff)) << (size >> 10); }
+};
+
+// With counters, the first of two stretches is counted, which waits for loads and stores while the other's roots keep
+// the vector units busy.
+template <bool counts>
+size_t sum_float16_codes(const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left,
+                         uint32_t* counters) {
+  constexpr size_t counted = counts ? code_stretch : 0, step = counted + code_stretch, turn = 2 * step;
+  constexpr size_t turns_before_carry = 8, ahead = 1024;
+  const Window window(*hint);
+  Float16Sums sums;
+  __mmask32 outside[chunk_size / code_stretch / 2];
+  size_t turns = 0;
+  for (; (turns + 1) * turn <= n; ++turns) {
+    const uint16_t* const at = codes + turns * turn;
+    for (size_t i = 0; i < turn; i += code_stretch) __builtin_prefetch(at + i + ahead);
+    const __m512i first = window.places(at + counted), second = window.places(at + step + counted);
+    outside[turns] = _mm512_cmpge_epu16_mask(_mm512_max_epu16(first, second), window.end);
+    if constexpr (counts) count_stretch(at, counters);
+    __m512i roots = sums.add(_mm512_min_epu16(first, window.end));
+    if constexpr (counts) count_stretch(at + step, counters);
+    roots = _mm512_add_epi32(roots, sums.add(_mm512_min_epu16(second, window.end)));
+    sums.add_roots(roots);
+    if (turns % turns_before_carry == turns_before_carry - 1) sums.carry();
+  }
+  sums.carry();
+  size_t count = 0, others = 0;
+  for (size_t i = 0; i < turns; ++i) {
+    if (outside[i] == 0) continue;
+    others += window.leave(codes + i * turn + counted, left, count);
+    others += window.leave(codes + i * turn + step + counted, left, count);
+  }
+  if (count > n / 8) *hint = no_hint;
+  const size_t rest = n - turns * turn;
+  std::memcpy(left + count, codes + (n - rest), rest * sizeof *codes);
+  const int octave = window.least >> root_octave_shift;
+  out[0] = {1, {sums.root_sum() - others * window.root_of_others()}, {octave - 31 - float16_root::fraction_bits}};
+  out[1] = {1, {sums.magnitude_sum() - others * window.magnitude_of_others()}, {2 * octave - 25}};
+  return count + rest;
+}
+
+size_t sum_float16_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left,
+                         uint32_t* counters) {
+  if (*hint == no_hint) *hint = fullest_window(codes, n);
+  return counters == nullptr ? sum_float16_codes<false>(codes, n, hint, out, left, counters)
+                             : sum_float16_codes<true>(codes, n, hint, out, left, counters);
+}
+
+constexpr bool sums_float16_roots = true;
+
+#elif defined(__AVX2__)
+size_t sum_float16_roots(const uint16_t*, size_t, int*, ExactTerms[3], uint16_t*, uint32_t*) { return 0; }
+constexpr bool sums_float16_roots = false;
+#endif
+
+}  // namespace
+}  // namespace pqi::cpu
