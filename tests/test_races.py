@@ -80,13 +80,17 @@ def test_inputs_that_change_during_a_call(layout: str, dtype: np.dtype[Any]) -> 
                 call(x, **rest)
 
 
-def test_histograms_that_change_during_a_call() -> None:
-    x = draw("normal", 1 << 20).astype(np.float16)
+@pytest.mark.parametrize("dtype", [np.dtype(np.float16), BFLOAT16], ids=str)
+def test_counted_inputs_that_change_during_a_call(dtype: np.dtype[Any]) -> None:
+    x = draw("normal", 1 << 20).astype(dtype)
     live = np.ones(x.shape, dtype=np.bool_)
     with changing(x, live):
         for _ in range(2):
             select(x, live, {})
             pqi.gini(x, where=live)
+            for call in (pqi.index, lambda x, **rest: pqi.norms(x, 1, 2, **rest)):
+                call(x, where=live)
+                call(x)
 
 
 def test_many_callers_at_once() -> None:

@@ -1,8 +1,8 @@
-// Roots of float16 magnitudes, with relative errors below 1.5e-13, by float32 operations: what their exact sums add up.
+// Roots of float16 magnitudes, with relative errors below 1.4e-14, by float32 operations: what their exact sums add up.
 // Correctly rounded float64 roots take vector units twice as long.
 //
 // x = m·4^k with m from [2^47, 2^49) has the root (s + c)·2^k, where s = √m in float32 and c is the residual m − s²
-// times 1/(2√m), of which a quadratic in each of 32 intervals knows 18 bits, rounded to a multiple of 2^-20. Fused
+// times 1/(2√m), of which a cubic in each of 32 intervals knows 22 bits, rounded to a multiple of 2^-23. Fused
 // operations are part of this definition: every target has them, or computes them.
 #pragma once
 
@@ -10,15 +10,16 @@
 
 namespace pqi::float16_root {
 
-inline constexpr int fraction_bits = 20;  // c is a multiple of 2^-fraction_bits
+inline constexpr int fraction_bits = 23;  // c is a multiple of 2^-fraction_bits
 inline constexpr int intervals = 32;      // of m, sixteen to an octave
 
-// The upper bits of an m as a float32, from an even octave: a code's lowest exponent bit and its mantissa stand below.
-inline constexpr uint32_t base_exponent = 127 + 47;
+// The upper bits of m, and of u = m·2^-48, as float32 numbers of an even octave: a code's lowest exponent bit and its
+// mantissa stand below.
+inline constexpr uint32_t base_exponent = 127 + 47, unit_exponent = 127 - 1;
 
-// 2^fraction_bits/(2√m) ≈ (two·m + one)·m + zero.
+// 2^fraction_bits/(2√m) ≈ ((three·u + two)·u + one)·u + zero.
 struct Slopes {
-  float zero[intervals], one[intervals], two[intervals];
+  float zero[intervals], one[intervals], two[intervals], three[intervals];
 };
 
 PQI_HD constexpr double newton_root(double x) {
@@ -27,18 +28,20 @@ PQI_HD constexpr double newton_root(double x) {
   return root;
 }
 
-// The series of 1/√x about an interval's middle, whose cubic term a linear one stands for, as Chebyshev's polynomials
-// tell: t³ ≈ ¾h²t for |t| ≤ h.
+// The series of 1/√(1 + t) about an interval's middle, whose fourth term lower ones stand for, as Chebyshev's
+// polynomials tell: t⁴ ≈ h²t² − h⁴/8 for |t| ≤ h.
 PQI_HD constexpr Slopes slopes_of_intervals() {
   Slopes slopes{};
   for (int i = 0; i < intervals; ++i) {
-    const double place = 16 + i % 16 + 0.5, reach = 0.5 / place;  // half an interval, of its middle
-    const double middle = place / 32 * (1 + i / 16);              // of m·2^-48
+    const double place = 16 + i % 16 + 0.5, h = 0.5 / place;  // half an interval, of its middle
+    const double middle = place / 32 * (1 + i / 16);          // of u
     const double value = 0x1p-25 * (1 << fraction_bits) / newton_root(middle);
-    const double linear = 1.0 / 2 + 15.0 / 64 * reach * reach, square = 3.0 / 8;
-    slopes.zero[i] = float(value * (1 + linear + square));
-    slopes.one[i] = float(-value * (linear + 2 * square) / middle * 0x1p-48);
-    slopes.two[i] = float(value * square / middle / middle * 0x1p-96);
+    const double a = 1.0 - 35.0 / 1024 * h * h * h * h, b = -1.0 / 2, c = 3.0 / 8 + 35.0 / 128 * h * h, d = -5.0 / 16;
+    // t = u/middle − 1.
+    slopes.zero[i] = float(value * (a - b + c - d));
+    slopes.one[i] = float(value * (b - 2 * c + 3 * d) / middle);
+    slopes.two[i] = float(value * (c - 3 * d) / middle / middle);
+    slopes.three[i] = float(value * d / middle / middle / middle);
   }
   return slopes;
 }
@@ -48,12 +51,12 @@ struct Parts {
   int32_t root, correction;
 };
 PQI_HD Parts parts(uint32_t bits, const Slopes& slopes) {
-  const uint32_t interval = bits >> 19 & (intervals - 1);
-  const float m = bits_as<float>(bits), s = float_root(m);
-  const float slope =
-      __builtin_fmaf(__builtin_fmaf(slopes.two[interval], m, slopes.one[interval]), m, slopes.zero[interval]);
-  constexpr float magic = 0x1.8p23f;  // leaves whole numbers, ties to even
-  return {int32_t(s), int32_t(__builtin_fmaf(root_residual(m, s), slope, magic) - magic)};
+  const uint32_t i = bits >> 19 & (intervals - 1);
+  const float m = bits_as<float>(bits), u = bits_as<float>(bits - ((base_exponent - unit_exponent) << 23));
+  const float square = __builtin_fmaf(__builtin_fmaf(slopes.three[i], u, slopes.two[i]), u, slopes.one[i]);
+  const float s = float_root(m), c = root_residual(m, s) * __builtin_fmaf(square, u, slopes.zero[i]);
+  constexpr double magic = 0x1.8p52;  // leaves whole numbers, ties to even
+  return {int32_t(s), int32_t((double(c) + magic) - magic)};
 }
 
 // Of a positive, finite float16 magnitude.

@@ -18,13 +18,18 @@ class alignas(apart) CodeCounter {
         crowded_next_(always_crowded_) {}
 
   void add(const uint16_t* codes, size_t n) {
+    count(codes, n);
+    look_at(codes, n);
+  }
+
+  // As add, of elements that tell nothing about those to come.
+  void count(const uint16_t* codes, size_t n) {
     if (crowded_next_) {
       if (crowded_.empty()) crowded_.assign((size_t(mask_) + 1) * turns, 0);
-      count<turns>(codes, n, crowded_.data());
+      count_in<turns>(codes, n, crowded_.data());
     } else {
-      count<1>(codes, n, spread());
+      count_in<1>(codes, n, spread());
     }
-    look_at(codes, n);
     if ((since_flush_ += n) >= counts_before_flush) flush();
   }
 
@@ -74,7 +79,7 @@ class alignas(apart) CodeCounter {
 
   // Signs are cleared four a word, NaNs and other codes without a key of their own folded at the end.
   template <size_t turns>
-  void count(const uint16_t* codes, size_t n, uint32_t* counters) const {
+  void count_in(const uint16_t* codes, size_t n, uint32_t* counters) const {
     constexpr size_t ahead = 1024, step = 16;  // scattered counters leave the processor's own reading ahead behind
     const uint64_t mask = mask_ * 0x0001000100010001ull;
     size_t i = 0;

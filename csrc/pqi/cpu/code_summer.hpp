@@ -1,5 +1,6 @@
-// Exact sums of powers of float16 or bfloat16 magnitudes, near the cost of reading them: most elements are added up in
-// registers, those that cannot be added there exactly are counted. Which are does not show in the result.
+// Exact sums of powers of float16 or bfloat16 magnitudes, near the cost of reading them: elements are added up in
+// registers, those that cannot be added there exactly are counted, and so are others where that takes less time. Which
+// are does not show in the result.
 #pragma once
 
 #include "code_counter.hpp"
@@ -20,7 +21,7 @@ class alignas(apart) CodeSummer {
       --resting_;
       return counter_.add(codes, n);
     }
-    const size_t whole = n - n % code_stretch;
+    const size_t whole = n - n % code_turn;
     uint16_t left[chunk_size];
     ExactTerms terms[3];
     uint32_t* const counters = lends_ ? counter_.lend(n) : nullptr;
@@ -30,10 +31,12 @@ class alignas(apart) CodeSummer {
         sums_[power].add(terms[power].value[i], terms[power].exponent[i]);
     if (++chunks_ % chunks_before_carry == 0)
       for (ExactSum& sum : sums_) sum.carry();
-    if (count > n / (lends_ ? 64 : 4)) resting_ = rest;
+    if (count > n / (lends_ ? many_alone : many_in_stretches)) {
+      resting_ = rest;
+      hint_ = no_hint;
+    }
     std::memcpy(left + count, codes + whole, (n - whole) * sizeof *codes);
-    count += n - whole;
-    if (count != 0) counter_.add(left, count);
+    counter_.count(left, count + (n - whole));
     if (lends_ && chunks_ % chunks_between_looks == 0) counter_.look_at(codes, n);
   }
 
@@ -45,8 +48,10 @@ class alignas(apart) CodeSummer {
   }
 
  private:
-  // So many chunks are counted after one of whose elements many were left: one by one where some are counted anyway, in
-  // stretches elsewhere.
+  // Where more than this part of a chunk's elements is left, adding up takes as long as counting: the former where
+  // kernels leave them one by one, which those that lend do, the latter where they leave whole stretches.
+  static constexpr size_t many_alone = 64, many_in_stretches = 4;
+  // So many chunks are counted after such a one.
   static constexpr int rest = 15;
   static constexpr uint64_t chunks_between_looks = 8;
   // An ExactSum takes 2^32 terms before that, and a chunk is a few.

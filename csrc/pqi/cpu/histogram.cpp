@@ -143,8 +143,8 @@ PowerSum exact_sum(DType t, const Occurring& found, double r, ExactSum sum) {
   return exact_power_sum(sum, largest);
 }
 
-// The SpecialPowers that a group's sums are, if all of them need not be counted; else none.
-unsigned powers_in_registers(const Kernels& table, DType t, const std::vector<double>& exponents) {
+// The SpecialPowers that a group's sums are, if counting alone is not the fastest way to them; else none.
+unsigned powers_to_add(const Kernels& table, DType t, const std::vector<double>& exponents) {
   unsigned which = 0;
   for (double r : exponents) {
     if (!sums_exactly(r)) return 0;
@@ -172,7 +172,7 @@ std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<d
 
 SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<double>& exponents) {
   const Kernels& table = kernels();
-  const unsigned which = powers_in_registers(table, groups.dtype(), exponents);
+  const unsigned which = powers_to_add(table, groups.dtype(), exponents);
   if (which == 0) {
     const Histogram histogram = histogram_of(groups, group);
     return {power_sums(histogram, exponents), histogram.live()};

@@ -86,8 +86,8 @@ struct ExactTerms {
   int exponent[most];
 };
 
-// Elements are taken, or left out, in stretches of so many.
-inline constexpr size_t code_stretch = 32;
+// Codes are taken in stretches of so many, and kernels are called with whole turns of so many.
+inline constexpr size_t code_stretch = 32, code_turn = 128;
 inline constexpr int no_hint = -1;
 
 // How a type's sums come about in the least time: from counts of its codes, by adding elements up, or by counting some
@@ -129,10 +129,11 @@ struct Kernels {
   // How sums of these SpecialPowers of a type come about; sum_codes is for those that are not counted alone.
   CodeUse (*code_use)(unsigned which, DType);
   // Exact sums of the elements' powers as histogram_sums.hpp defines them, out[i] of the i-th of the SpecialPowers that
-  // `which` holds, over n ≤ chunk_size elements in whole stretches, but those that cannot be added here (infinities,
-  // NaNs, subnormal numbers, others too far from the largest one) and what else it hands over with them: `left`, room
-  // for n, holds their codes; returns how many. Where `counters`, one a code without its sign, are not null, it may
-  // count elements in them instead. What the last chunk made of *hint, at first no_hint, helps with the next one.
+  // `which` holds, over n ≤ chunk_size elements in whole turns, but those that cannot be added here (infinities, NaNs,
+  // subnormal numbers, others too far from most) and what else it hands over with them: `left`, room for n, holds their
+  // codes, though zeros may be nowhere; returns how many. Where `counters`, one a code without its sign, are not null,
+  // it may count elements in them instead. What the last chunk made of *hint, at first no_hint, helps with the next
+  // one.
   size_t (*sum_codes)(unsigned which, DType, const uint16_t*, size_t n, int* hint, ExactTerms out[3], uint16_t* left,
                       uint32_t* counters);
 

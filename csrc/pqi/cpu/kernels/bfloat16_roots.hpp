@@ -140,7 +140,7 @@ inline __mmask64 leave(__mmask64 elements, const uint16_t* codes, uint16_t* left
 
 size_t sum_bfloat16_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left) {
   constexpr size_t step = 2 * code_stretch;
-  static_assert(step == sizeof(__m512i));
+  static_assert(step == sizeof(__m512i) && code_turn % step == 0);
   if (*hint == no_hint) {
     uint64_t zeros = 0;
     *hint = extent<uint16_t>(codes, n, key_rule<uint16_t>(DType::bf16), &zeros) >> 8;
@@ -168,13 +168,11 @@ size_t sum_bfloat16_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms
     sums.add(low, weights);
   }
   *hint = next_hint(greatest, greatest_byte(most), count <= n / 4);
-  const size_t rest = n % step;
-  std::memcpy(left + count, codes + (n - rest), rest * sizeof *codes);
   ExactTerms &half = out[0], &one = out[1];
   half.count = one.count = 0;
   for (int i = 0; i < root_bytes; ++i) put_term(half, sums.root[i], 8 * i - 53 + greatest - 63 - (root_octaves - 1));
   for (int i = 0; i < 2; ++i) put_term(one, sums.one[i], 2 * (greatest - 3 - 4 * i) - 127 - 7);
-  return count + rest;
+  return count;
 }
 
 constexpr bool sums_bfloat16_roots = true;

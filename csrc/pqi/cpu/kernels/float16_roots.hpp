@@ -12,7 +12,7 @@
 namespace pqi::cpu {
 namespace {
 
-#if defined(__AVX512BW__)
+#if defined(__AVX512BW__) && defined(__BMI2__)
 
 // Roots of this many octaves fit 32 bits, four to a sum. A code without its sign, shifted so far, is its root's octave.
 constexpr int root_window = 6, root_octave_shift = 11;
@@ -35,59 +35,76 @@ struct Floats32 {
   __m512 operator()(__m512i place) const { return _mm512_permutex2var_ps(lower, place, upper); }
 };
 
+// 64-bit sums of 32-bit lanes, which are not negative.
+struct LaneTotals {
+  __m512i words{}, upper{};  // pairs of lanes as one number, and the upper ones alone
+
+  void add(__m512i values) {
+    words = _mm512_add_epi64(words, values);
+    upper = _mm512_add_epi64(upper, _mm512_srli_epi64(values, 32));
+  }
+  uint64_t sum() const {
+    const auto ones = uint64_t(_mm512_reduce_add_epi64(upper));
+    return uint64_t(_mm512_reduce_add_epi64(words)) - (ones << 32) + ones;
+  }
+};
+
 // Sums over codes less the least one of the window, a multiple of an octave of roots: in units of the corrections of
 // its root, and of its last bit.
 struct Float16Sums {
-  Floats32 zero{root_slopes.zero}, one{root_slopes.one}, two{root_slopes.two};
-  __m512 magic = pinned(_mm512_set1_ps(0x1.8p23f));
+  Floats32 zero{root_slopes.zero}, one{root_slopes.one}, two{root_slopes.two}, three{root_slopes.three};
   __m512i lower_bits = pinned(_mm512_set1_epi32(0x7ff << 13));
   __m512i base_exponent = pinned(_mm512_set1_epi32(int32_t(float16_root::base_exponent << 23)));
+  __m512i unit_exponent = pinned(_mm512_set1_epi32(int32_t(float16_root::unit_exponent << 23)));
   __m512i octave_bits = pinned(_mm512_set1_epi32(31)), each_one = pinned(_mm512_set1_epi16(1));
   __m512i mantissa_bits = pinned(_mm512_set1_epi16(0x3ff)), leading_bit = pinned(_mm512_set1_epi16(0x400));
-  __m512i roots{}, corrections{}, magnitudes{};  // of 64 bits
-  __m512i new_corrections{}, new_magnitudes{};   // of 32 bits
+  __m512i new_magnitudes{};  // of 32 bits
+  LaneTotals roots, corrections, magnitudes;
 
-  // 32 codes; returns their roots without the corrections, sums of two.
-  inline __attribute__((always_inline)) __m512i add(__m512i codes) {
+  // The roots of 32 codes, two to a lane of 32 bits.
+  struct Roots {
+    __m512i whole, correction;
+
+    Roots operator+(const Roots& other) const {
+      return {_mm512_add_epi32(whole, other.whole), _mm512_add_epi32(correction, other.correction)};
+    }
+  };
+  inline __attribute__((always_inline)) Roots add(__m512i codes) {
     add_products(_mm512_ternarylogic_epi32(codes, mantissa_bits, leading_bit, 0xea),
                  _mm512_sllv_epi16(each_one, _mm512_srli_epi16(codes, 10)));
-    const __m512i even = add_half(_mm512_slli_epi32(codes, 13), _mm512_srli_epi32(codes, 6),
-                                  _mm512_and_si512(_mm512_srli_epi32(codes, root_octave_shift), octave_bits));
-    const __m512i odd = add_half(_mm512_srli_epi32(codes, 3), _mm512_srli_epi32(codes, 16 + 6),
-                                 _mm512_srli_epi32(codes, 16 + root_octave_shift));
-    return _mm512_add_epi32(even, odd);
+    return roots_of(_mm512_slli_epi32(codes, 13), _mm512_srli_epi32(codes, 6),
+                    _mm512_and_si512(_mm512_srli_epi32(codes, root_octave_shift), octave_bits)) +
+           roots_of(_mm512_srli_epi32(codes, 3), _mm512_srli_epi32(codes, 16 + 6),
+                    _mm512_srli_epi32(codes, 16 + root_octave_shift));
   }
 
-  void add_roots(__m512i sums) { roots = _mm512_add_epi64(roots, halves(sums)); }
+  // The roots of two registers of codes; corrections of four stay above -2^31.
+  void add(const Roots& two_registers) {
+    roots.add(two_registers.whole);
+    corrections.add(_mm512_add_epi32(two_registers.correction, correction_bias));
+  }
 
   // To be called after every 16 registers of codes, before lanes of 32 bits could overflow.
   void carry() {
-    const __m512i lower = _mm512_srai_epi64(_mm512_slli_epi64(new_corrections, 32), 32);
-    const __m512i upper = _mm512_srai_epi64(new_corrections, 32);
-    corrections = _mm512_add_epi64(corrections, _mm512_add_epi64(lower, upper));
-    magnitudes = _mm512_add_epi64(magnitudes, halves(new_magnitudes));
-    new_corrections = new_magnitudes = __m512i{};
+    magnitudes.add(new_magnitudes);
+    new_magnitudes = __m512i{};
   }
 
-  uint64_t root_sum() const {
-    return (uint64_t(_mm512_reduce_add_epi64(roots)) << float16_root::fraction_bits) +
-           uint64_t(_mm512_reduce_add_epi64(corrections));
+  // After so many calls with two registers.
+  uint128 root_sum(size_t calls) const {
+    const auto correction = int64_t(corrections.sum() - (uint64_t(calls) << (31 + 4)));
+    return (uint128(roots.sum()) << float16_root::fraction_bits) + uint128(int128(correction));
   }
-  uint64_t magnitude_sum() const { return uint64_t(_mm512_reduce_add_epi64(magnitudes)); }
 
  private:
   // Of 16 codes: where their lower bits stand, where their intervals, and the octaves of their roots.
-  inline __attribute__((always_inline)) __m512i add_half(__m512i code, __m512i interval, __m512i octave) {
+  inline __attribute__((always_inline)) Roots roots_of(__m512i code, __m512i interval, __m512i octave) const {
     const __m512 m = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(code, lower_bits, base_exponent, 0xea));
+    const __m512 u = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(code, lower_bits, unit_exponent, 0xea));
     const __m512 s = _mm512_sqrt_ps(m);
-    const __m512 slope = _mm512_fmadd_ps(_mm512_fmadd_ps(two(interval), m, one(interval)), m, zero(interval));
-    const __m512 rounded = _mm512_fmadd_ps(_mm512_fnmadd_ps(s, s, m), slope, magic);
-    const __m512i correction = _mm512_sub_epi32(_mm512_castps_si512(rounded), _mm512_castps_si512(magic));
-    new_corrections = _mm512_add_epi32(new_corrections, _mm512_sllv_epi32(correction, octave));
-    return _mm512_sllv_epi32(_mm512_cvtps_epi32(s), octave);
-  }
-  static __m512i halves(__m512i words) {
-    return _mm512_add_epi64(_mm512_and_si512(words, _mm512_set1_epi64(0xffffffff)), _mm512_srli_epi64(words, 32));
+    const __m512 square = _mm512_fmadd_ps(_mm512_fmadd_ps(three(interval), u, two(interval)), u, one(interval));
+    const __m512 c = _mm512_mul_ps(_mm512_fnmadd_ps(s, s, m), _mm512_fmadd_ps(square, u, zero(interval)));
+    return {_mm512_sllv_epi32(_mm512_cvtps_epi32(s), octave), _mm512_sllv_epi32(_mm512_cvtps_epi32(c), octave)};
   }
   void add_products(__m512i a, __m512i b) {
 #if defined(__AVX512VNNI__)
@@ -96,6 +113,8 @@ struct Float16Sums {
     new_magnitudes = _mm512_add_epi32(new_magnitudes, _mm512_madd_epi16(a, b));
 #endif
   }
+
+  __m512i correction_bias = pinned(_mm512_set1_epi32(int32_t(0x80000000)));
 };
 
 // Reads three codes more. A mask that is no constant makes one operation of reading a code and clearing its sign.
@@ -138,15 +157,15 @@ struct Window {
     end = pinned(_mm512_set1_epi16(int16_t(size)));
   }
 
-  __m512i places(const uint16_t* codes) const {
+  __m512i above_least(const uint16_t* codes) const {
     return _mm512_sub_epi16(_mm512_and_si512(_mm512_loadu_si512(codes), no_sign), least_code);
   }
   // Those of 32 codes that are not inside go to `left`, but for zeros; returns how many are not.
   size_t leave(const uint16_t* codes, uint16_t* left, size_t& count) const {
-    const __mmask32 outside = _mm512_cmpge_epu16_mask(places(codes), end);
-    for (uint32_t at = _mm512_mask_test_epi16_mask(outside, _mm512_loadu_si512(codes), no_sign); at != 0; at &= at - 1)
+    const __mmask32 beyond = _mm512_cmpge_epu16_mask(above_least(codes), end);
+    for (uint32_t at = _mm512_mask_test_epi16_mask(beyond, _mm512_loadu_si512(codes), no_sign); at != 0; at &= at - 1)
       left[count++] = codes[__builtin_ctz(at)];
-    return size_t(__builtin_popcount(outside));
+    return size_t(__builtin_popcount(beyond));
   }
   // What each of the others added to the sums.
   uint64_t root_of_others() const {
@@ -161,47 +180,45 @@ struct Window {
 // With counters, the first of two stretches is counted, which waits for loads and stores while the other's roots keep
 // the vector units busy.
 template <bool counts>
-size_t sum_float16_codes(const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left,
+size_t sum_float16_codes(const uint16_t* codes, size_t n, int hint, ExactTerms out[3], uint16_t* left,
                          uint32_t* counters) {
   constexpr size_t counted = counts ? code_stretch : 0, step = counted + code_stretch, turn = 2 * step;
   constexpr size_t turns_before_carry = 8, ahead = 1024;
-  const Window window(*hint);
+  static_assert(code_turn % turn == 0);
+  const Window window(hint);
   Float16Sums sums;
-  __mmask32 outside[chunk_size / code_stretch / 2];
-  size_t turns = 0;
-  for (; (turns + 1) * turn <= n; ++turns) {
-    const uint16_t* const at = codes + turns * turn;
+  __mmask32 beyond[chunk_size / code_stretch / 2];
+  const size_t turns = n / turn;
+  for (size_t t = 0; t < turns; ++t) {
+    const uint16_t* const at = codes + t * turn;
     for (size_t i = 0; i < turn; i += code_stretch) __builtin_prefetch(at + i + ahead);
-    const __m512i first = window.places(at + counted), second = window.places(at + step + counted);
-    outside[turns] = _mm512_cmpge_epu16_mask(_mm512_max_epu16(first, second), window.end);
+    const __m512i first = window.above_least(at + counted), second = window.above_least(at + step + counted);
+    beyond[t] = _mm512_cmpge_epu16_mask(_mm512_max_epu16(first, second), window.end);
     if constexpr (counts) count_stretch(at, counters);
-    __m512i roots = sums.add(_mm512_min_epu16(first, window.end));
+    const Float16Sums::Roots roots = sums.add(_mm512_min_epu16(first, window.end));
     if constexpr (counts) count_stretch(at + step, counters);
-    roots = _mm512_add_epi32(roots, sums.add(_mm512_min_epu16(second, window.end)));
-    sums.add_roots(roots);
-    if (turns % turns_before_carry == turns_before_carry - 1) sums.carry();
+    sums.add(roots + sums.add(_mm512_min_epu16(second, window.end)));
+    if (t % turns_before_carry == turns_before_carry - 1) sums.carry();
   }
   sums.carry();
   size_t count = 0, others = 0;
   for (size_t i = 0; i < turns; ++i) {
-    if (outside[i] == 0) continue;
+    if (beyond[i] == 0) continue;
     others += window.leave(codes + i * turn + counted, left, count);
     others += window.leave(codes + i * turn + step + counted, left, count);
   }
-  if (count > n / 8) *hint = no_hint;
-  const size_t rest = n - turns * turn;
-  std::memcpy(left + count, codes + (n - rest), rest * sizeof *codes);
-  const int octave = window.least >> root_octave_shift;
-  out[0] = {1, {sums.root_sum() - others * window.root_of_others()}, {octave - 31 - float16_root::fraction_bits}};
-  out[1] = {1, {sums.magnitude_sum() - others * window.magnitude_of_others()}, {2 * octave - 25}};
-  return count + rest;
+  const int octave = window.least >> root_octave_shift, unit = octave - 31 - float16_root::fraction_bits;
+  const uint128 roots = sums.root_sum(turns) - uint128(others) * window.root_of_others();
+  out[0] = {2, {uint64_t(roots), uint64_t(roots >> 64)}, {unit, unit + 64}};
+  out[1] = {1, {sums.magnitudes.sum() - others * window.magnitude_of_others()}, {2 * octave - 25}};
+  return count;
 }
 
 size_t sum_float16_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left,
                          uint32_t* counters) {
   if (*hint == no_hint) *hint = fullest_window(codes, n);
-  return counters == nullptr ? sum_float16_codes<false>(codes, n, hint, out, left, counters)
-                             : sum_float16_codes<true>(codes, n, hint, out, left, counters);
+  return counters == nullptr ? sum_float16_codes<false>(codes, n, *hint, out, left, counters)
+                             : sum_float16_codes<true>(codes, n, *hint, out, left, counters);
 }
 
 constexpr bool sums_float16_roots = true;
