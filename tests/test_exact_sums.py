@@ -94,6 +94,15 @@ def test_roots_of_float16_are_within_their_bound() -> None:
             assert abs(float(float16_root(float(x)) ** 2 / x - 1)) < 2 * 1.4e-14
 
 
+def test_every_root_of_float16() -> None:
+    """Of equal numbers a unit in the last place of one root shows in the sum."""
+    for code in range(0x3C00, 0x4400, 31):
+        x = np.broadcast_to(np.uint16(code).view(np.float16), N)
+        for isa in pqi.info()["isas"]:
+            pqi.use_isa(isa)
+            assert pqi.power_means(x, [0.5]).item() == means(x)[0]
+
+
 @pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
 def test_equal_numbers(dtype: np.dtype[Any]) -> None:
     for number in np.linspace(1, 4, 33).astype(dtype):

@@ -2,7 +2,7 @@
 // Correctly rounded float64 roots take vector units twice as long.
 //
 // x = m·4^k with m from [2^47, 2^49) has the root (s + c)·2^k, where s = √m in float32 and c is the residual m − s²
-// times 1/(2√m), of which a cubic in each of 32 intervals knows 22 bits, rounded to a multiple of 2^-23. Fused
+// times 1/(2√m), of which a cubic in each of 32 intervals knows 21 bits, rounded to a multiple of 2^-23. Fused
 // operations are part of this definition: every target has them, or computes them.
 #pragma once
 
@@ -28,7 +28,7 @@ PQI_HD constexpr double newton_root(double x) {
   return root;
 }
 
-// The series of 1/√(1 + t) about an interval's middle, whose fourth term lower ones stand for, as Chebyshev's
+// The series of 1/√(1 + t) about an interval's middle, whose term of fourth power lower ones stand for, as Chebyshev's
 // polynomials tell: t⁴ ≈ h²t² − h⁴/8 for |t| ≤ h.
 PQI_HD constexpr Slopes slopes_of_intervals() {
   Slopes slopes{};

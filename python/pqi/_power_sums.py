@@ -35,9 +35,9 @@ class PowerSums(Accumulator):
     -----
     Updates give the same bits as one call of `power_means` (and `norms`, `index` with these exponents) on all parts
     together, wherever the cuts are, as long as all parts are float32 or narrower, or all wider. Exceptions: one- and
-    two-byte types from 2^20 entries on, which that call sums in an order of its own (`Histogram` does so in parts),
-    and merges: nobody knows at which offset the other vector's chunks began. There sums are within 4 ulp of that
-    call's, and so are their r-th roots within about 4/r; Σ√|x| of 2^20 float16 entries and more within 1.4e-14 of it.
+    two-byte types from 2^20 entries on, whose codes that call counts (`Histogram` does so in parts), and merges: nobody
+    knows at which offset the other vector's chunks began. There sums are within 4 ulp of that call's, but for Σ√|x| of
+    counted types, within 3e-14, and so are their r-th roots, within 1/r times as much.
 
     An update costs one read; up to 4,095 entries wait for the next one (32 KiB), and nothing else is kept.
 

@@ -65,7 +65,7 @@ class alignas(apart) CodeCounter {
     return spread_.data();
   }
 
-  // From 64 places: whether a sixteenth of the neighbours are equal. Asked of elements that have been counted, about
+  // From 64 places: whether a sixteenth of the neighbours are equal. Asked of elements that have been read, about
   // those to come, which are not in the cache yet.
   static constexpr size_t places = 64, many = places / 16;
   bool crowded(const uint16_t* codes, size_t n) const {

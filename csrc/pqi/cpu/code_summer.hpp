@@ -17,8 +17,8 @@ class alignas(apart) CodeSummer {
   // The next n ≤ chunk_size elements.
   void add(const uint16_t* codes, size_t n) {
     live_ += n;
-    if (resting_ > 0) {
-      --resting_;
+    if (resting_ > 0 || n < code_turn) {
+      resting_ -= resting_ > 0 ? 1 : 0;
       return counter_.add(codes, n);
     }
     const size_t whole = n - n % code_turn;
@@ -36,7 +36,8 @@ class alignas(apart) CodeSummer {
       hint_ = no_hint;
     }
     std::memcpy(left + count, codes + whole, (n - whole) * sizeof *codes);
-    counter_.count(left, count + (n - whole));
+    count += n - whole;
+    if (count != 0) counter_.count(left, count);
     if (lends_ && chunks_ % chunks_between_looks == 0) counter_.look_at(codes, n);
   }
 
@@ -48,8 +49,8 @@ class alignas(apart) CodeSummer {
   }
 
  private:
-  // Where more than this part of a chunk's elements is left, adding up takes as long as counting: the former where
-  // kernels leave them one by one, which those that lend do, the latter where they leave whole stretches.
+  // Where more than one element in so many is left, adding up takes as long as counting: the former for kernels that
+  // leave them one by one, which are those that count some themselves, the latter for those that leave whole stretches.
   static constexpr size_t many_alone = 64, many_in_stretches = 4;
   // So many chunks are counted after such a one.
   static constexpr int rest = 15;

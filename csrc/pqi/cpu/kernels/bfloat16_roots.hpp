@@ -113,13 +113,6 @@ inline int greatest_byte(__m512i bytes) {
   return greatest;
 }
 
-// What the next chunk is to expect: this one's greatest upper byte, but not for a few numbers above the others, nor for
-// zeros alone, nor for infinities and NaNs.
-inline int next_hint(int hint, int greatest, bool few_left) {
-  if (greatest == 0 || greatest == 127 || (few_left && greatest > hint)) return hint;
-  return greatest;
-}
-
 inline void put_term(ExactTerms& terms, __m512i sums, int exponent) {
   terms.value[terms.count] = uint64_t(_mm512_reduce_add_epi32(sums));
   terms.exponent[terms.count++] = exponent;
@@ -167,7 +160,8 @@ size_t sum_bfloat16_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms
     }
     sums.add(low, weights);
   }
-  *hint = next_hint(greatest, greatest_byte(most), count <= n / 4);
+  // The next chunk is to expect no more, unless this one is zero; but a few numbers above the others do not count.
+  if (const int found = greatest_byte(most); 0 < found && found < greatest) *hint = found;
   ExactTerms &half = out[0], &one = out[1];
   half.count = one.count = 0;
   for (int i = 0; i < root_bytes; ++i) put_term(half, sums.root[i], 8 * i - 53 + greatest - 63 - (root_octaves - 1));

@@ -58,8 +58,9 @@ struct Float16Sums {
   __m512i unit_exponent = pinned(_mm512_set1_epi32(int32_t(float16_root::unit_exponent << 23)));
   __m512i octave_bits = pinned(_mm512_set1_epi32(31)), each_one = pinned(_mm512_set1_epi16(1));
   __m512i mantissa_bits = pinned(_mm512_set1_epi16(0x3ff)), leading_bit = pinned(_mm512_set1_epi16(0x400));
-  __m512i new_magnitudes{};  // of 32 bits
-  LaneTotals roots, corrections, magnitudes;
+  LaneTotals roots, corrections;
+  __m512i magnitudes{};  // a register of codes adds less than 2^24 to each of 32 bits
+  static_assert(chunk_size / code_stretch <= 1 << 8);
 
   // The roots of 32 codes, two to a lane of 32 bits.
   struct Roots {
@@ -78,18 +79,17 @@ struct Float16Sums {
                     _mm512_srli_epi32(codes, 16 + root_octave_shift));
   }
 
-  // The roots of two registers of codes; corrections of four stay above -2^31.
+  // The roots of two registers of codes; four corrections stay within 2^31.
   void add(const Roots& two_registers) {
     roots.add(two_registers.whole);
     corrections.add(_mm512_add_epi32(two_registers.correction, correction_bias));
   }
 
-  // To be called after every 16 registers of codes, before lanes of 32 bits could overflow.
-  void carry() {
-    magnitudes.add(new_magnitudes);
-    new_magnitudes = __m512i{};
+  uint64_t magnitude_sum() const {
+    LaneTotals total;
+    total.add(magnitudes);
+    return total.sum();
   }
-
   // After so many calls with two registers.
   uint128 root_sum(size_t calls) const {
     const auto correction = int64_t(corrections.sum() - (uint64_t(calls) << (31 + 4)));
@@ -108,9 +108,9 @@ struct Float16Sums {
   }
   void add_products(__m512i a, __m512i b) {
 #if defined(__AVX512VNNI__)
-    new_magnitudes = _mm512_dpwssd_epi32(new_magnitudes, a, b);
+    magnitudes = _mm512_dpwssd_epi32(magnitudes, a, b);
 #else
-    new_magnitudes = _mm512_add_epi32(new_magnitudes, _mm512_madd_epi16(a, b));
+    magnitudes = _mm512_add_epi32(magnitudes, _mm512_madd_epi16(a, b));
 #endif
   }
 
@@ -130,12 +130,13 @@ inline __attribute__((always_inline)) void count_stretch(const uint16_t* codes, 
 }
 
 // The least octave of the window that holds most of a sample; not the first octave, of zeros and subnormal numbers.
+// no_hint where nothing else is in the sample.
 inline int fullest_window(const uint16_t* codes, size_t n) {
   constexpr int octaves = 1 << (15 - root_octave_shift);
   uint32_t found[octaves] = {};
   for (size_t i = 0; i < n; i += 8) ++found[codes[i] >> root_octave_shift & (octaves - 1)];
   uint32_t inside = 0, most = 0;
-  int fullest = 1;
+  int fullest = no_hint;
   for (int octave = 1; octave < octaves; ++octave) {
     const int first = octave - root_window + 1;
     inside += found[octave] - (first > 1 ? found[first - 1] : 0);
@@ -180,12 +181,12 @@ struct Window {
 // With counters, the first of two stretches is counted, which waits for loads and stores while the other's roots keep
 // the vector units busy.
 template <bool counts>
-size_t sum_float16_codes(const uint16_t* codes, size_t n, int hint, ExactTerms out[3], uint16_t* left,
+size_t sum_float16_codes(const uint16_t* codes, size_t n, int octave, ExactTerms out[3], uint16_t* left,
                          uint32_t* counters) {
   constexpr size_t counted = counts ? code_stretch : 0, step = counted + code_stretch, turn = 2 * step;
-  constexpr size_t turns_before_carry = 8, ahead = 1024;
+  constexpr size_t ahead = 1024;
   static_assert(code_turn % turn == 0);
-  const Window window(hint);
+  const Window window(octave);
   Float16Sums sums;
   __mmask32 beyond[chunk_size / code_stretch / 2];
   const size_t turns = n / turn;
@@ -198,27 +199,26 @@ size_t sum_float16_codes(const uint16_t* codes, size_t n, int hint, ExactTerms o
     const Float16Sums::Roots roots = sums.add(_mm512_min_epu16(first, window.end));
     if constexpr (counts) count_stretch(at + step, counters);
     sums.add(roots + sums.add(_mm512_min_epu16(second, window.end)));
-    if (t % turns_before_carry == turns_before_carry - 1) sums.carry();
   }
-  sums.carry();
   size_t count = 0, others = 0;
   for (size_t i = 0; i < turns; ++i) {
     if (beyond[i] == 0) continue;
     others += window.leave(codes + i * turn + counted, left, count);
     others += window.leave(codes + i * turn + step + counted, left, count);
   }
-  const int octave = window.least >> root_octave_shift, unit = octave - 31 - float16_root::fraction_bits;
+  const int unit = octave - 31 - float16_root::fraction_bits;
   const uint128 roots = sums.root_sum(turns) - uint128(others) * window.root_of_others();
   out[0] = {2, {uint64_t(roots), uint64_t(roots >> 64)}, {unit, unit + 64}};
-  out[1] = {1, {sums.magnitudes.sum() - others * window.magnitude_of_others()}, {2 * octave - 25}};
+  out[1] = {1, {sums.magnitude_sum() - others * window.magnitude_of_others()}, {2 * octave - 25}};
   return count;
 }
 
 size_t sum_float16_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms out[3], uint16_t* left,
                          uint32_t* counters) {
   if (*hint == no_hint) *hint = fullest_window(codes, n);
-  return counters == nullptr ? sum_float16_codes<false>(codes, n, *hint, out, left, counters)
-                             : sum_float16_codes<true>(codes, n, *hint, out, left, counters);
+  const int octave = *hint == no_hint ? 1 : *hint;
+  return counters == nullptr ? sum_float16_codes<false>(codes, n, octave, out, left, counters)
+                             : sum_float16_codes<true>(codes, n, octave, out, left, counters);
 }
 
 constexpr bool sums_float16_roots = true;
