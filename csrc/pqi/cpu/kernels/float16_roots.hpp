@@ -44,8 +44,11 @@ struct LaneTotals {
     upper = _mm512_add_epi64(upper, _mm512_srli_epi64(values, 32));
   }
   uint64_t sum() const {
-    const auto ones = uint64_t(_mm512_reduce_add_epi64(upper));
-    return uint64_t(_mm512_reduce_add_epi64(words)) - (ones << 32) + ones;
+    uint64_t pair[8], one[8], total = 0;
+    _mm512_storeu_si512(pair, words);
+    _mm512_storeu_si512(one, upper);
+    for (int i = 0; i < 8; ++i) total += pair[i] - (one[i] << 32) + one[i];
+    return total;
   }
 };
 
