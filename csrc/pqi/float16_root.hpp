@@ -46,17 +46,14 @@ PQI_HD constexpr Slopes slopes_of_intervals() {
   return slopes;
 }
 
-// s and c·2^fraction_bits, both whole numbers, of the m with these float32 bits.
-struct Parts {
-  int32_t root, correction;
-};
-PQI_HD Parts parts(uint32_t bits, const Slopes& slopes) {
+// s + c in units of 2^-fraction_bits, a whole number, of the m with these float32 bits.
+PQI_HD int64_t whole(uint32_t bits, const Slopes& slopes) {
   const uint32_t i = bits >> 19 & (intervals - 1);
   const float m = bits_as<float>(bits), u = bits_as<float>(bits - ((base_exponent - unit_exponent) << 23));
   const float square = __builtin_fmaf(__builtin_fmaf(slopes.three[i], u, slopes.two[i]), u, slopes.one[i]);
   const float s = float_root(m), c = root_residual(m, s) * __builtin_fmaf(square, u, slopes.zero[i]);
   constexpr double magic = 0x1.8p52;  // leaves whole numbers, ties to even
-  return {int32_t(s), int32_t((double(c) + magic) - magic)};
+  return (int64_t(s) << fraction_bits) + int64_t((double(c) + magic) - magic);
 }
 
 // Of a positive, finite float16 magnitude.
@@ -65,9 +62,8 @@ PQI_HD double of(double x) {
   const auto bits = bits_as<uint64_t>(x);
   const int exponent = int(bits >> 52) - 1023, odd = exponent & 1;
   // 2^48 for an even exponent, 2^47 for an odd one.
-  const Parts p = parts((base_exponent + 1 - uint32_t(odd)) << 23 | uint32_t(bits >> 29 & 0x7fffff), slopes);
-  const double root = double(p.root) + double(p.correction) * exact_power_of_two(-fraction_bits);
-  return root * exact_power_of_two((exponent - 48 + odd) / 2);
+  const int64_t root = whole((base_exponent + 1 - uint32_t(odd)) << 23 | uint32_t(bits >> 29 & 0x7fffff), slopes);
+  return double(root) * exact_power_of_two((exponent - 48 + odd) / 2 - fraction_bits);
 }
 
 }  // namespace pqi::float16_root

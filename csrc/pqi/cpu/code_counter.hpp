@@ -4,12 +4,11 @@
 #include <cstring>
 
 #include "../histogram_sums.hpp"
-#include "parallel.hpp"
 #include "workspace.hpp"
 
 namespace pqi::cpu {
 
-class alignas(apart) CodeCounter {
+class CodeCounter {
  public:
   explicit CodeCounter(DType t)
       : rule_(key_rule<uint16_t>(t)),

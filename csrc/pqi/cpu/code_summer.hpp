@@ -8,7 +8,7 @@
 
 namespace pqi::cpu {
 
-class alignas(apart) CodeSummer {
+class CodeSummer {
  public:
   // `which` and t are not to be counted alone, by the table's code_use.
   CodeSummer(unsigned which, DType t, const Kernels& table)

@@ -19,9 +19,9 @@ namespace {
 
 // Hands the live codes of a group to one taker a thread, chunk by chunk.
 template <class Taker>
-std::vector<Taker> take_codes(const Groups& groups, size_t group, const Taker& fresh) {
+std::vector<Apart<Taker>> take_codes(const Groups& groups, size_t group, const Taker& fresh) {
   const size_t size = groups.size(group), blocks = blocks_of(size);
-  std::vector<Taker> takers(static_cast<size_t>(threads_for(blocks)), fresh);
+  std::vector<Apart<Taker>> takers(static_cast<size_t>(threads_for(blocks)), {fresh});
   std::vector<Reader> readers;
   for (size_t t = 0; t < takers.size(); ++t) readers.emplace_back(groups, kernels()).select(group);
   parallel_for(blocks, int(takers.size()), [&](size_t block, int thread) {

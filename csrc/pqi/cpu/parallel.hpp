@@ -15,9 +15,10 @@ int num_threads();
 // As many of them as this many tasks can keep busy, at least one.
 int threads_for(size_t tasks);
 
-// What threads write all the time lies at multiples of so many bytes, one thread's apart from another's: each would
-// take the cache line from the other one, and processors fetch lines in pairs.
-inline constexpr size_t apart = 128;
+// One of several neighbours that a thread each writes all the time, apart from the others: they would take the cache
+// line from each other, and processors fetch lines in pairs.
+template <class T>
+struct alignas(128) Apart : T {};
 
 namespace detail {
 using Body = void (*)(void* context, size_t task, int thread);

@@ -173,10 +173,8 @@ struct Window {
   }
   // What each of the others added to the sums.
   uint64_t root_of_others() const {
-    const auto part =
-        float16_root::parts((float16_root::base_exponent << 23) + (uint32_t(size & 0x7ff) << 13), root_slopes);
-    const int64_t root = (int64_t(part.root) << float16_root::fraction_bits) + part.correction;
-    return uint64_t(root) << (size >> root_octave_shift);
+    const uint32_t bits = (float16_root::base_exponent << 23) + (uint32_t(size & 0x7ff) << 13);
+    return uint64_t(float16_root::whole(bits, root_slopes)) << (size >> root_octave_shift);
   }
   uint64_t magnitude_of_others() const { return uint64_t(0x400 + (size & 0x3ff)) << (size >> 10); }
 };
