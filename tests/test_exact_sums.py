@@ -171,6 +171,18 @@ def test_a_few_numbers_far_above_the_others(dtype: np.dtype[Any], far: float, ne
 
 
 @pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
+def test_scaling_by_a_power_of_two(dtype: np.dtype[Any]) -> None:
+    """An odd one makes other roots, which are rounded otherwise: all else keeps its bits."""
+    x = inputs(dtype, "normal").clip(-8, 8)
+    x[np.abs(x.astype(np.float64)) < 0.01] = 0
+    for factor in (0.25, 0.5, 2.0, 4.0):
+        scaled = x * np.asarray(factor, dtype)
+        assert pqi.index(scaled) == pytest.approx(pqi.index(x), abs=0 if factor in (0.25, 4) else 3e-14, rel=0)
+        assert pqi.index(scaled, 1, 2) == pqi.index(x, 1, 2)
+        assert pqi.index(scaled, 0.7, 1.3) == pqi.index(x, 0.7, 1.3)
+
+
+@pytest.mark.parametrize("dtype", [FLOAT16, BFLOAT16], ids=str)
 def test_what_is_no_number(dtype: np.dtype[Any]) -> None:
     x = inputs(dtype, "normal")
     x[77_777] = -math.inf

@@ -64,10 +64,10 @@ def index(
     Notes
     -----
     Costs one read of `x` (and one of `where`), no copy; on CUDA devices as many reads as `power_means`, and one more of
-    `where`. Powers are accumulated in float64 with a scale of their own, so
-    nothing overflows or vanishes. The bits of the result do not depend on the instruction set, the number of threads,
-    the memory layout or the split into pooled pieces, nor on a scaling of `x` by a power of two. Negating or permuting
-    entries changes the index by rounding at most.
+    `where`. Powers are accumulated in float64 with a scale of their own, so nothing overflows or vanishes. The bits of
+    the result do not depend on the instruction set, the number of threads, the memory layout or the split into pooled
+    pieces, nor on a scaling of `x` by a power of two (by a power of four where `power_means` counts and p or q is ½).
+    Negating or permuting entries changes the index by rounding at most.
 
     For torch tensors that require it the index carries a gradient, so that it can be a penalty or a reward in training:
     ∂I/∂w_i = −(1 − I) sign(w_i) (|w_i|^(p−1) / Σ|w|^p − |w_i|^(q−1) / Σ|w|^q), computed in float64 and handed back in
