@@ -96,6 +96,9 @@ PQI_HD float float_root(float x) {
 #endif
 }
 
+PQI_HD float root(float x) { return float_root(x); }
+PQI_HD double root(double x) { return ::sqrt(x); }
+
 // x − s² for a correctly rounded root s of x, exactly: a float holds the difference, so a fused operation and a root
 // split into halves, whose products are exact, give the same bits. Below 2^-76, where products would leave the normal
 // range, it is taken as zero: the root's own rounding does not matter there.
@@ -109,23 +112,25 @@ PQI_HD float root_residual(float x, float s) {
   return x >= 0x1p-76f ? residual : 0.0f;
 }
 
-// √a + √b of two floats as sum + low to 1e-14, in float operations alone: a quarter of what two double roots cost. For
-// magnitudes within 2^-68 … 2^100, which scale_of brings the data near. The residuals' quotients by 2s share one
-// division, (r_a·s_b + r_b·s_a) / (2·s_a·s_b); 2^-50 keeps zeros out of the denominator (it is lost on any root that
-// matters). The larger root is found by its bits, which every instruction set compares in one operation.
+// √a + √b of two floats and their rounded roots as sum + low to 1e-14, in float operations alone: a quarter of what two
+// double roots cost. For magnitudes within 2^-68 … 2^100, which scale_of brings the data near. The residuals' quotients
+// by 2s share one division, (r_a·s_b + r_b·s_a) / (2·s_a·s_b); 2^-50 keeps zeros out of the denominator (it is lost on
+// any root that matters). The larger root is found by its bits, which every instruction set compares in one operation.
 template <class T>
 struct RootPair {
-  T sum, low;
+  T sum, rounding, correction;
+
+  PQI_HD T low() const { return rounding + correction; }
 };
-PQI_HD RootPair<float> root_pair(float a, float b) {
-  const float sa = float_root(a), sb = float_root(b), da = sa + 0x1p-50f, db = sb + 0x1p-50f;
+PQI_HD RootPair<float> root_pair(float a, float b, float sa, float sb) {
+  const float da = sa + 0x1p-50f, db = sb + 0x1p-50f;
   const float correction = (root_residual(a, sa) * db + root_residual(b, sb) * da) / ((da + da) * db);
   const uint32_t ia = bits_as<uint32_t>(sa), ib = bits_as<uint32_t>(sb);
   const float larger = bits_as<float>(ia > ib ? ia : ib), smaller = bits_as<float>(ia > ib ? ib : ia);
-  const float sum = sa + sb, rounding = smaller - (sum - larger);
-  return {sum, rounding + correction};
+  const float sum = sa + sb;
+  return {sum, smaller - (sum - larger), correction};
 }
-PQI_HD RootPair<double> root_pair(double a, double b) { return {::sqrt(a) + ::sqrt(b), 0.0}; }
+PQI_HD RootPair<double> root_pair(double, double, double sa, double sb) { return {sa + sb, 0.0, 0.0}; }
 
 // x^r for x ≥ 0, with correctly rounded special cases: what the last steps use.
 PQI_HD double power(double x, double r) {

@@ -4,10 +4,9 @@
 // The elements of a group, in flat (C) order and with masked-out ones read as zero, are cut into chunks of 4,096, and
 // 64 chunks make a block. Inside a chunk element i belongs to lane i mod 16; a lane adds its elements in order, in
 // float64 (roots of float32 two rows at a time, see root_pair, their low parts in float32); then the 16 lanes are
-// folded 8 + 8, 4 + 4, 2 + 2, 1
-// + 1. Zeros change no bit, so a short chunk is a padded one. Chunk sums are merged in order into the block's sum and
-// block sums in order into the group's, both in double-double arithmetic, so the error of 1e10 elements is that of one
-// chunk (2^-45 at worst, far less in practice).
+// folded 8 + 8, 4 + 4, 2 + 2, 1 + 1. Zeros change no bit, so a short chunk is a padded one. Chunk sums are merged in
+// order into the block's sum and block sums in order into the group's, both in double-double arithmetic, so the error
+// of 1e10 elements is that of one chunk (2^-45 at worst, far less in practice).
 //
 // Scale. Powers are summed of x·2^−scale, and the scale follows the data: scaling the input by a power of two moves
 // only `scale` and no other bit, and nothing overflows or vanishes. The scale of a group comes from its *pivot*, the
@@ -33,9 +32,9 @@ PQI_HD double fold(const double* lane) {
 // A lane's share of a row pair in the sum of roots; `low` collects what float roots leave.
 template <class T>
 PQI_HD void add_roots(T a, T b, double& sum, T& low) {
-  const RootPair<T> roots = root_pair(a, b);
+  const RootPair<T> roots = root_pair(a, b, root(a), root(b));
   sum += double(roots.sum);
-  low += roots.low;
+  low += roots.low();
 }
 
 // A lane's sum of roots with what was left aside; where that is infinite, the sum is.

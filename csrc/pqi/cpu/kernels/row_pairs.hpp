@@ -6,36 +6,61 @@
 namespace pqi::cpu {
 namespace {
 
-// Calls rows(a, b) for every two rows of a chunk, b behind a in memory, the last ones padded with zeros; once for an
-// empty chunk. Where it is masked, elements that do not live are zeros too.
-template <bool masked, class T, class Rows>
-inline __attribute__((always_inline)) void for_each_row_pair(const T* x, const uint8_t* live, size_t n, Rows rows) {
-  constexpr size_t pair = 2 * lanes;
-  const size_t whole = n / pair, rest = n % pair, pairs = whole + (rest > 0 || n == 0);
-  T padded[pair], kept[pair];
-  uint8_t padded_live[pair];
-  if (whole < pairs) {
+// Where a pair is padded, and where its elements that do not live are cleared. Apart from RowPairs, whose members stay
+// in registers then.
+template <class T>
+struct PairRoom {
+  alignas(64) T padded[2 * lanes];
+  alignas(64) T cleared[2 * lanes];
+  alignas(64) uint8_t padded_live[2 * lanes];
+};
+
+// Every two rows of a chunk in turn, the last ones padded with zeros; one pair for an empty chunk. Where it is masked,
+// elements that do not live are zeros too.
+template <bool masked, class T>
+class RowPairs {
+ public:
+  PQI_HD explicit RowPairs(PairRoom<T>& room) : room_(room) {}
+
+  // Moves to a chunk's first pair.
+  PQI_HD void open(const T* x, const uint8_t* live, size_t n) {
+    const size_t whole = n / pair, rest = n % pair;
+    padded_ = rest > 0 || n == 0;
+    left_ = whole + padded_;
+    at_ = whole > 0 ? x : room_.padded;
+    live_ = whole > 0 ? live : room_.padded_live;
+    if (padded_ == 0) return;
     const T* const last = x + whole * pair;
 #pragma omp simd
-    for (size_t j = 0; j < pair; ++j) padded[j] = j < rest ? last[j] : T(0);
-    for (size_t j = 0; masked && j < pair; ++j) padded_live[j] = j < rest ? live[whole * pair + j] : 0;
+    for (size_t j = 0; j < pair; ++j) room_.padded[j] = j < rest ? last[j] : T(0);
+    for (size_t j = 0; masked && j < pair; ++j) room_.padded_live[j] = j < rest ? live[whole * pair + j] : 0;
   }
-  const T* next = whole > 0 ? x : padded;
-  const uint8_t* next_live = whole > 0 ? live : padded_live;
-  size_t i = 0;
-  do {  // at least once, so that sums need not be in memory for the case of never
-    if constexpr (masked) {
-      for (size_t j = 0; j < pair; j += LiveRegister<T>::width)
-        LiveRegister<T>(next_live + j).clear(next + j, kept + j);
-      rows(kept, kept + lanes);
-    } else {
-      rows(next, next + lanes);
-    }
-    ++i;
-    next = i == whole ? padded : next + pair;
-    if constexpr (masked) next_live = i == whole ? padded_live : next_live + pair;
-  } while (i != pairs);
-}
+
+  // The elements of both rows, until the next call.
+  PQI_HD const T* elements() const {
+    if constexpr (!masked) return at_;
+    for (size_t j = 0; j < pair; j += LiveRegister<T>::width)
+      LiveRegister<T>(live_ + j).clear(at_ + j, room_.cleared + j);
+    return room_.cleared;
+  }
+
+  PQI_HD bool last() const { return left_ == 1; }
+
+  PQI_HD void advance() {
+    --left_;
+    at_ = left_ == padded_ ? room_.padded : at_ + pair;
+    if constexpr (masked) live_ = left_ == padded_ ? room_.padded_live : live_ + pair;
+  }
+
+ private:
+  static constexpr size_t pair = 2 * lanes;
+
+  PairRoom<T>& room_;
+  const T* at_ = nullptr;
+  const uint8_t* live_ = nullptr;
+  size_t left_ = 0;    // pairs from this one on
+  size_t padded_ = 0;  // of them padded, 0 or 1
+};
 
 }  // namespace
 }  // namespace pqi::cpu

@@ -1,100 +1,10 @@
 // Sums of the exponents ½, 1, 2, in the order of reduction.hpp. Included by kernels.cpp alone.
 #pragma once
 
-#include <type_traits>
-
-#include "row_pairs.hpp"
-#include "wide_lanes.hpp"
+#include "group_lanes.hpp"
 
 namespace pqi::cpu {
 namespace {
-
-// How elements lie in memory and what number they are.
-struct Doubles {
-  using Stored = double;
-  using Number = double;
-  static PQI_HD double number(double x) { return x; }
-};
-struct Floats {
-  using Stored = float;
-  using Number = float;
-  static PQI_HD float number(float x) { return x; }
-};
-struct Halves {
-  using Stored = uint16_t;
-  using Number = float;
-  static PQI_HD float number(uint16_t x) { return half_to_float(x); }
-};
-struct Bfloats {
-  using Stored = uint16_t;
-  using Number = float;
-  static PQI_HD float number(uint16_t x) { return bfloat_to_float(x); }
-};
-
-// The lanes of up to `lanes` rows before they are folded: sums of the exponents ½, 1, 2 and what float roots left
-// aside.
-template <class T>
-struct Unfolded {
-  double sum[3][lanes][lanes];
-  T low[lanes][lanes];
-};
-
-// The sums of `lanes` lanes in registers.
-template <class T>
-struct LaneRegisters {
-  typedef T Register __attribute__((vector_size(8 * vector_lanes)));
-  static constexpr int width = int(sizeof(Register) / sizeof(T)), count = lanes / width;
-
-  Register sum[count];
-
-  // Takes a zero that compilers do not know: of several registers of a constant they make a string instruction, which
-  // loads then wait for.
-  explicit LaneRegisters(T zero) {
-    for (int i = 0; i < count; ++i) sum[i] = count <= 2 ? Register{} : Register{} + zero;
-  }
-  void add(const T* terms) {
-    for (int i = 0; i < count; ++i) sum[i] += WideLanes::load<Register>(terms + i * width);
-  }
-  void store(T* to) const {
-    for (int i = 0; i < count; ++i) std::memcpy(to + i * width, &sum[i], sizeof(Register));
-  }
-};
-
-// Adds a chunk up into row i.
-template <unsigned which, bool masked, class Elements, class Stored = typename Elements::Stored,
-          class T = typename Elements::Number>
-inline __attribute__((always_inline)) void add_chunk(const Stored* x, const uint8_t* live, size_t n, T factor, size_t i,
-                                                     Unfolded<T>& out) {
-  const double zero = bits_as<double>(uint64_t(n) >> 63);
-  LaneRegisters<double> half(zero), one(zero), two(zero);
-  LaneRegisters<T> low{T(zero)};
-  for_each_row_pair<masked>(x, live, n, [&](const Stored* pair, const Stored*) {
-    T number[2 * lanes], rest[lanes];
-    double roots[lanes], numbers[lanes], squares[lanes];
-#pragma omp simd
-    for (int j = 0; j < 2 * lanes; ++j) number[j] = magnitude(Elements::number(pair[j])) * factor;
-#pragma omp simd
-    for (int j = 0; j < lanes; ++j) {
-      const T scaled_a = number[j], scaled_b = number[j + lanes];
-      const double wide_a = double(scaled_a), wide_b = double(scaled_b);
-      if constexpr (which & sum_half) {
-        const RootPair<T> found = root_pair(scaled_a, scaled_b);
-        roots[j] = double(found.sum);
-        rest[j] = found.low;
-      }
-      if constexpr (which & sum_one) numbers[j] = wide_a + wide_b;
-      if constexpr (which & sum_two) squares[j] = wide_a * wide_a + wide_b * wide_b;
-    }
-    if constexpr (which & sum_half) half.add(roots);
-    if constexpr (which & sum_half) low.add(rest);
-    if constexpr (which & sum_one) one.add(numbers);
-    if constexpr (which & sum_two) two.add(squares);
-  });
-  if constexpr (which & sum_half) half.store(out.sum[0][i]);
-  if constexpr (which & sum_half) low.store(out.low[i]);
-  if constexpr (which & sum_one) one.store(out.sum[1][i]);
-  if constexpr (which & sum_two) two.store(out.sum[2][i]);
-}
 
 typedef double Four __attribute__((vector_size(32), aligned(8), may_alias));
 
@@ -175,7 +85,7 @@ inline __attribute__((always_inline)) void with_elements(DType t, F f) {
 void special_double(unsigned which, const double* x, size_t n, double factor, double out[3]) {
   with_constant(which, [&](auto constant) {
     Unfolded<double> row;
-    add_chunk<constant, false, Doubles>(x, nullptr, n, factor, 0, row);
+    add_groups<constant, false, Doubles>(1, row, [&](size_t) { return Group<Doubles>{x, nullptr, n, factor}; });
     fold_all<constant>(row, 1, [&](int power) { return out + power; });
   });
 }
@@ -206,16 +116,16 @@ inline __attribute__((always_inline)) int scale_of_row(const RowTile& rows, size
 // One loop for the elements and one for the ends: what the ends of rows wait for, other rows' ends fill.
 template <unsigned which, bool masked, class Elements>
 void sum_rows(const RowTile& rows, LaneSums* const sums[3]) {
+  using Stored = typename Elements::Stored;
   Unfolded<float> unfolded;
-  for (size_t i = 0; i < rows.count; ++i) {
-    const auto* x = static_cast<const typename Elements::Stored*>(rows.row[i]);
+  add_groups<which, masked, Elements>(rows.count, unfolded, [&](size_t i) __attribute__((always_inline)) {
     const int pivot = rows.pivot[i];
     const int scale = pivot == unknown_pivot ? scale_of_row<Elements>(rows, i) : scale_of(0.0f, pivot);
-    const float factor = bits_as<float>(uint32_t(127 - scale) << 23);
-    add_chunk<which, masked, Elements>(x, rows.live[i], rows.size[i], factor, i, unfolded);
     for (int power = 0; power < 3; ++power)
       if ((which >> power & 1) != 0) sums[power]->scale[i] = scale;
-  }
+    const float factor = bits_as<float>(uint32_t(127 - scale) << 23);
+    return Group<Elements>{static_cast<const Stored*>(rows.row[i]), rows.live[i], rows.size[i], factor};
+  });
   fold_all<which>(unfolded, rows.count, [&](int power) { return sums[power]->value; });
 }
 

@@ -13,10 +13,13 @@ double general_double(const double* x, size_t n, double r, double shift) {
 #pragma omp simd
     for (int j = 0; j < lanes; ++j) sum[j] += power_shifted(magnitude(v[j]), r, shift);
   };
-  for_each_row_pair<false>(x, nullptr, n, [&](const double* a, const double* b) {
-    row(a);
-    row(b);
-  });
+  PairRoom<double> room;
+  RowPairs<false, double> pairs(room);
+  for (pairs.open(x, nullptr, n);; pairs.advance()) {
+    row(pairs.elements());
+    row(pairs.elements() + lanes);
+    if (pairs.last()) break;
+  }
   return fold(sum);
 }
 

@@ -1,0 +1,254 @@
+// The lanes of groups, as reduction.hpp defines them: sums of the exponents ½, 1, 2 in registers. Included by
+// special_sums.hpp alone.
+#pragma once
+
+#include <type_traits>
+
+#include "row_pairs.hpp"
+#include "wide_lanes.hpp"
+
+namespace pqi::cpu {
+namespace {
+
+// How elements lie in memory and what number they are.
+struct Doubles {
+  using Stored = double;
+  using Number = double;
+  static PQI_HD double number(double x) { return x; }
+};
+struct Floats {
+  using Stored = float;
+  using Number = float;
+  static PQI_HD float number(float x) { return x; }
+};
+struct Halves {
+  using Stored = uint16_t;
+  using Number = float;
+  static PQI_HD float number(uint16_t x) { return half_to_float(x); }
+};
+struct Bfloats {
+  using Stored = uint16_t;
+  using Number = float;
+  static PQI_HD float number(uint16_t x) { return bfloat_to_float(x); }
+};
+
+// At most a chunk of elements, of which those with a zero in `live` count as zeros (null: none), times a power of two.
+template <class Elements>
+struct Group {
+  const typename Elements::Stored* x;
+  const uint8_t* live;
+  size_t n;
+  typename Elements::Number factor;
+};
+
+// The lanes of up to `lanes` groups before they are folded: sums of the exponents ½, 1, 2 and what float roots left
+// aside.
+template <class T>
+struct Unfolded {
+  double sum[3][lanes][lanes];
+  T low[lanes][lanes];
+};
+
+// n numbers in registers.
+template <class T, int n>
+struct RegisterArray {
+  typedef T Register __attribute__((vector_size(8 * vector_lanes)));
+  static constexpr int width = int(sizeof(Register) / sizeof(T)), count = n / width;
+
+  Register part[count];
+
+  // Takes a zero that compilers do not know: of several registers of a constant they make a string instruction, which
+  // loads then wait for.
+  PQI_HD void clear(T zero) {
+    for (int i = 0; i < count; ++i) part[i] = count <= 2 ? Register{} : Register{} + zero;
+  }
+  PQI_HD void load(const T* from) {
+    for (int i = 0; i < count; ++i) part[i] = WideLanes::load<Register>(from + i * width);
+  }
+  PQI_HD void store(T* to) const {
+    for (int i = 0; i < count; ++i) std::memcpy(to + i * width, &part[i], sizeof(Register));
+  }
+  PQI_HD void add(const T* terms) {
+    for (int i = 0; i < count; ++i) part[i] += WideLanes::load<Register>(terms + i * width);
+  }
+};
+
+// Whether a pair's roots are begun before the pair ahead of it is added up, and quotients added a pair later. Otherwise
+// operations that wait for either fill what a processor looks ahead with. It takes the registers of AVX-512.
+#ifdef __AVX512F__
+constexpr bool begins_early = true;
+#else
+constexpr bool begins_early = false;
+#endif
+
+// Two rows of numbers whose roots are under way.
+template <class T>
+struct BegunPair {
+  RegisterArray<T, 2 * lanes> numbers, roots;
+
+  PQI_HD void begin(const T number[2 * lanes]) {
+    T found[2 * lanes];
+#pragma omp simd
+    for (int j = 0; j < 2 * lanes; ++j) found[j] = root(number[j]);
+    numbers.load(number);
+    roots.load(found);
+  }
+  // Keeps the compiler from beginning them later than here.
+  PQI_HD void hold() {
+#ifdef __AVX512F__
+    for (int i = 0; i < roots.count; ++i) asm volatile("" : "+v"(roots.part[i]));
+#endif
+  }
+};
+
+// The lanes of one group.
+template <unsigned which, class T>
+class GroupLanes {
+ public:
+  PQI_HD explicit GroupLanes(double zero) {
+    half_.clear(zero);
+    one_.clear(zero);
+    two_.clear(zero);
+    low_.clear(T(zero));
+    if constexpr (begins_early) rounding_.clear(T(zero));
+    if constexpr (begins_early) correction_.clear(T(zero));
+  }
+
+  // root_at(j) is the root of number[j].
+  template <class RootAt>
+  PQI_HD void add(const T number[2 * lanes], RootAt root_at) {
+    T low[lanes], rounding[lanes], correction[lanes];
+    double roots[lanes], numbers[lanes], squares[lanes];
+#pragma omp simd
+    for (int j = 0; j < lanes; ++j) {
+      const T a = number[j], b = number[j + lanes];
+      const double wide_a = double(a), wide_b = double(b);
+      if constexpr (which & sum_half) {
+        const RootPair<T> both = root_pair(a, b, root_at(j), root_at(j + lanes));
+        roots[j] = double(both.sum);
+        if constexpr (begins_early) rounding[j] = both.rounding;
+        if constexpr (begins_early) correction[j] = both.correction;
+        if constexpr (!begins_early) low[j] = both.rounding + both.correction;
+      }
+      if constexpr (which & sum_one) numbers[j] = wide_a + wide_b;
+      if constexpr (which & sum_two) squares[j] = wide_a * wide_a + wide_b * wide_b;
+    }
+    if constexpr (which & sum_half) half_.add(roots);
+    if constexpr ((which & sum_half) && begins_early) {
+      add_latest();
+      rounding_.load(rounding);
+      correction_.load(correction);
+    } else if constexpr (which & sum_half) {
+      low_.add(low);
+    }
+    if constexpr (which & sum_one) one_.add(numbers);
+    if constexpr (which & sum_two) two_.add(squares);
+  }
+
+  PQI_HD void add(const BegunPair<T>& pair) {
+    T number[2 * lanes], found[2 * lanes];
+    pair.numbers.store(number);
+    pair.roots.store(found);
+    add(number, [&](int j) __attribute__((always_inline)) { return found[j]; });
+  }
+
+  PQI_HD void store(size_t i, Unfolded<T>& out) {
+    if constexpr ((which & sum_half) && begins_early) add_latest();
+    if constexpr (which & sum_half) half_.store(out.sum[0][i]);
+    if constexpr (which & sum_half) low_.store(out.low[i]);
+    if constexpr (which & sum_one) one_.store(out.sum[1][i]);
+    if constexpr (which & sum_two) two_.store(out.sum[2][i]);
+  }
+
+ private:
+  PQI_HD void add_latest() {
+    for (int i = 0; i < low_.count; ++i) low_.part[i] += rounding_.part[i] + correction_.part[i];
+  }
+
+  RegisterArray<double, lanes> half_, one_, two_;
+  RegisterArray<T, lanes> low_, rounding_, correction_;  // the last two of the latest pair, if it begins early
+};
+
+// Groups' pairs as numbers.
+template <bool masked, class Elements>
+class GroupReader {
+ public:
+  using Stored = typename Elements::Stored;
+  using T = typename Elements::Number;
+
+  PQI_HD explicit GroupReader(PairRoom<Stored>& room) : pairs(room) {}
+
+  PQI_HD void open(const Group<Elements>& group) {
+    pairs.open(group.x, group.live, group.n);
+    factor_ = group.factor;
+    zero = bits_as<double>(uint64_t(group.n) >> 63);
+  }
+  PQI_HD void read(T number[2 * lanes]) const {
+    const Stored* const elements = pairs.elements();
+#pragma omp simd
+    for (int j = 0; j < 2 * lanes; ++j) number[j] = magnitude(Elements::number(elements[j])) * factor_;
+  }
+  PQI_HD void begin(BegunPair<T>& pair) const {
+    T number[2 * lanes];
+    read(number);
+    pair.begin(number);
+  }
+  PQI_HD void begin_next(BegunPair<T>& pair) {
+    pairs.advance();
+    begin(pair);
+    pair.hold();
+  }
+
+  RowPairs<masked, Stored> pairs;
+  double zero = 0;  // which compilers do not know
+
+ private:
+  T factor_ = 0;
+};
+
+// Adds up `count` groups, at least one, the i-th one being group_at(i).
+template <unsigned which, class Reader, class T, class GroupAt>
+inline __attribute__((always_inline)) void add_begun(Reader& reader, size_t count, Unfolded<T>& out, GroupAt group_at) {
+  BegunPair<T> pair, next;
+  reader.open(group_at(0));
+  reader.begin(pair);
+  for (size_t i = 0; i < count; ++i) {
+    GroupLanes<which, T> group(reader.zero);
+    while (!reader.pairs.last()) {
+      reader.begin_next(next);
+      group.add(pair);
+      if (reader.pairs.last()) {
+        pair = next;
+        break;
+      }
+      reader.begin_next(pair);
+      group.add(next);
+    }
+    if (i + 1 < count) reader.open(group_at(i + 1));
+    if (i + 1 < count) reader.begin(next);
+    group.add(pair);
+    pair = next;
+    group.store(i, out);
+  }
+}
+
+template <unsigned which, bool masked, class Elements, class T = typename Elements::Number, class GroupAt>
+inline __attribute__((always_inline)) void add_groups(size_t count, Unfolded<T>& out, GroupAt group_at) {
+  PairRoom<typename Elements::Stored> room;
+  GroupReader<masked, Elements> reader(room);
+  if constexpr ((which & sum_half) && begins_early) return add_begun<which>(reader, count, out, group_at);
+  for (size_t i = 0; i < count; ++i) {
+    reader.open(group_at(i));
+    GroupLanes<which, T> group(reader.zero);
+    for (;; reader.pairs.advance()) {
+      T number[2 * lanes];
+      reader.read(number);
+      group.add(number, [&](int j) __attribute__((always_inline)) { return root(number[j]); });
+      if (reader.pairs.last()) break;
+    }
+    group.store(i, out);
+  }
+}
+
+}  // namespace
+}  // namespace pqi::cpu
