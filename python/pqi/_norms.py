@@ -103,7 +103,7 @@ def power_means(
     that are not ½, 1 or 2, and one for every 16 exponents (fewer where a block's shared memory does not hold 8 KiB for
     each); the sums take 24 bytes a group and exponent, in batches of up to 1 GiB, and as many for each 2^18 entries of
     larger groups. One- and two-byte types are counted in one read from 2^20 entries a group, where Σ√|x|, Σ|x| and Σx²
-    are the exact sums of these powers in float64 (of float16's roots to 46 bits, 1.4e-14 at worst), rounded once. Where
+    are the exact sums of these powers in float64 (of float16's roots to 46 bits, 1.2e-14 at worst), rounded once. Where
     it takes less time the CPU adds up instead of counting, with the same bits: float16 and bfloat16 for the exponents 1
     and 2; for ½ and 1 float16 with AVX-512, half of the elements, and bfloat16 where that has byte permutations and dot
     products (VBMI, VNNI).

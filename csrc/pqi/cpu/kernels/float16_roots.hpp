@@ -12,12 +12,12 @@
 namespace pqi::cpu {
 namespace {
 
-#if defined(__AVX512BW__) && defined(__BMI2__)
+#if defined(__AVX512BW__)
 
 // Roots of this many octaves fit 32 bits, four to a sum. A code without its sign, shifted so far, is its root's octave.
 constexpr int root_window = 6, root_octave_shift = 11;
 constexpr int infinite_float16 = 0x7c00;
-constexpr float16_root::Slopes root_slopes = float16_root::slopes_of_intervals();
+constexpr float16_root::Reciprocals root_reciprocals = float16_root::reciprocals_of_intervals();
 
 // Keeps the compiler from making a constant anew in every turn of a loop.
 template <class Register>
@@ -26,14 +26,11 @@ inline __attribute__((always_inline)) Register pinned(Register constant) {
   return constant;
 }
 
-// One of 32 floats each, by the lower five bits.
-struct Floats32 {
-  __m512 lower, upper;
-
-  explicit Floats32(const float* from)
-      : lower(pinned(_mm512_loadu_ps(from))), upper(pinned(_mm512_loadu_ps(from + 16))) {}
-  __m512 operator()(__m512i place) const { return _mm512_permutex2var_ps(lower, place, upper); }
-};
+// Keeps the compiler from computing these later than what is read and written next.
+template <class... Registers>
+inline __attribute__((always_inline)) void settle(Registers&... registers) {
+  (..., [](auto& settled) __attribute__((always_inline)) { asm volatile("" : "+v"(settled) : : "memory"); }(registers));
+}
 
 // 64-bit sums of 32-bit lanes, which are not negative.
 struct LaneTotals {
@@ -52,20 +49,27 @@ struct LaneTotals {
   }
 };
 
+// 16 numbers m and their float32 roots, which may be under way.
+struct Begun16 {
+  __m512 m, s;
+};
+
 // Sums over codes less the least one of the window, a multiple of an octave of roots: in units of the corrections of
-// its root, and of its last bit.
+// its root, and of its last bit. The 32 codes of a register are two to a lane, an even and an odd one.
 struct Float16Sums {
-  Floats32 zero{root_slopes.zero}, one{root_slopes.one}, two{root_slopes.two}, three{root_slopes.three};
+  __m512 lower = pinned(_mm512_loadu_ps(root_reciprocals.of)),
+         upper = pinned(_mm512_loadu_ps(root_reciprocals.of + 16));
+  __m512 one = pinned(_mm512_set1_ps(1.0f));
+  // Of twice a correction this leaves multiples of 2^(1 − fraction_bits), as whole numbers in its lower bits.
+  __m512 magic = pinned(_mm512_set1_ps(1.5f * float(1 << (24 - float16_root::fraction_bits))));
   __m512i lower_bits = pinned(_mm512_set1_epi32(0x7ff << 13));
   __m512i base_exponent = pinned(_mm512_set1_epi32(int32_t(float16_root::base_exponent << 23)));
-  __m512i unit_exponent = pinned(_mm512_set1_epi32(int32_t(float16_root::unit_exponent << 23)));
   __m512i octave_bits = pinned(_mm512_set1_epi32(31)), each_one = pinned(_mm512_set1_epi16(1));
   __m512i mantissa_bits = pinned(_mm512_set1_epi16(0x3ff)), leading_bit = pinned(_mm512_set1_epi16(0x400));
   LaneTotals roots, corrections;
   __m512i magnitudes{};  // a register of codes adds less than 2^24 to each of 32 bits
   static_assert(chunk_size / code_stretch <= 1 << 8);
 
-  // The roots of 32 codes, two to a lane of 32 bits.
   struct Roots {
     __m512i whole, correction;
 
@@ -73,19 +77,37 @@ struct Float16Sums {
       return {_mm512_add_epi32(whole, other.whole), _mm512_add_epi32(correction, other.correction)};
     }
   };
-  inline __attribute__((always_inline)) Roots add(__m512i codes) {
-    add_products(_mm512_ternarylogic_epi32(codes, mantissa_bits, leading_bit, 0xea),
-                 _mm512_sllv_epi16(each_one, _mm512_srli_epi16(codes, 10)));
-    return roots_of(_mm512_slli_epi32(codes, 13), _mm512_srli_epi32(codes, 6),
-                    _mm512_and_si512(_mm512_srli_epi32(codes, root_octave_shift), octave_bits)) +
-           roots_of(_mm512_srli_epi32(codes, 3), _mm512_srli_epi32(codes, 16 + 6),
-                    _mm512_srli_epi32(codes, 16 + root_octave_shift));
-  }
 
+  template <bool odd>
+  inline __attribute__((always_inline)) Begun16 begin(__m512i codes) const {
+    const __m512i code = odd ? _mm512_srli_epi32(codes, 3) : _mm512_slli_epi32(codes, 13);
+    const __m512 m = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(code, lower_bits, base_exponent, 0xea));
+    return {m, _mm512_sqrt_ps(m)};
+  }
+  template <bool odd>
+  inline __attribute__((always_inline)) Roots finish(__m512i codes, Begun16 begun) const {
+    const __m512i interval = _mm512_srli_epi32(codes, odd ? 16 + 6 : 6);
+    const __m512 w = _mm512_permutex2var_ps(lower, interval, upper), s = begun.s;
+    const __m512 e = _mm512_fnmadd_ps(s, w, one), first = _mm512_mul_ps(_mm512_fnmadd_ps(s, s, begun.m), w);
+    const __m512 c = _mm512_fmadd_ps(_mm512_fmadd_ps(first, e, first), _mm512_fmadd_ps(e, e, one), magic);
+    const __m512i correction = _mm512_sub_epi32(_mm512_castps_si512(c), _mm512_castps_si512(magic));
+    const __m512i shifted = _mm512_srli_epi32(codes, root_octave_shift + (odd ? 16 : 0));
+    const __m512i octave = odd ? shifted : _mm512_and_si512(shifted, octave_bits);
+    return {_mm512_sllv_epi32(_mm512_cvtps_epi32(s), octave), _mm512_sllv_epi32(correction, octave)};
+  }
+  inline __attribute__((always_inline)) void add_magnitudes(__m512i codes) {
+    const __m512i mantissas = _mm512_ternarylogic_epi32(codes, mantissa_bits, leading_bit, 0xea);
+    const __m512i powers = _mm512_sllv_epi16(each_one, _mm512_srli_epi16(codes, 10));
+#if defined(__AVX512VNNI__)
+    magnitudes = _mm512_dpwssd_epi32(magnitudes, mantissas, powers);
+#else
+    magnitudes = _mm512_add_epi32(magnitudes, _mm512_madd_epi16(mantissas, powers));
+#endif
+  }
   // The roots of two registers of codes; four corrections stay within 2^31.
   void add(const Roots& two_registers) {
     roots.add(two_registers.whole);
-    corrections.add(_mm512_add_epi32(two_registers.correction, correction_bias));
+    corrections.add(_mm512_add_epi32(two_registers.correction, _mm512_set1_epi32(int32_t(0x80000000))));
   }
 
   uint64_t magnitude_sum() const {
@@ -98,38 +120,12 @@ struct Float16Sums {
     const auto correction = int64_t(corrections.sum() - (uint64_t(calls) << (31 + 4)));
     return (uint128(roots.sum()) << float16_root::fraction_bits) + uint128(int128(correction));
   }
-
- private:
-  // Of 16 codes: where their lower bits stand, where their intervals, and the octaves of their roots.
-  inline __attribute__((always_inline)) Roots roots_of(__m512i code, __m512i interval, __m512i octave) const {
-    const __m512 m = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(code, lower_bits, base_exponent, 0xea));
-    const __m512 u = _mm512_castsi512_ps(_mm512_ternarylogic_epi32(code, lower_bits, unit_exponent, 0xea));
-    const __m512 s = _mm512_sqrt_ps(m);
-    const __m512 square = _mm512_fmadd_ps(_mm512_fmadd_ps(three(interval), u, two(interval)), u, one(interval));
-    const __m512 c = _mm512_mul_ps(_mm512_fnmadd_ps(s, s, m), _mm512_fmadd_ps(square, u, zero(interval)));
-    return {_mm512_sllv_epi32(_mm512_cvtps_epi32(s), octave), _mm512_sllv_epi32(_mm512_cvtps_epi32(c), octave)};
-  }
-  void add_products(__m512i a, __m512i b) {
-#if defined(__AVX512VNNI__)
-    magnitudes = _mm512_dpwssd_epi32(magnitudes, a, b);
-#else
-    magnitudes = _mm512_add_epi32(magnitudes, _mm512_madd_epi16(a, b));
-#endif
-  }
-
-  __m512i correction_bias = pinned(_mm512_set1_epi32(int32_t(0x80000000)));
 };
 
-// Reads three codes more. A mask that is no constant makes one operation of reading a code and clearing its sign.
-inline __attribute__((always_inline)) void count_stretch(const uint16_t* codes, uint32_t* counters) {
-  uint64_t bits = 15;
-  asm("" : "+r"(bits));
+template <size_t n>
+inline __attribute__((always_inline)) void count_codes(const uint16_t* codes, uint32_t* counters) {
 #pragma GCC unroll 32
-  for (size_t i = 0; i < code_stretch; ++i) {
-    uint64_t code;
-    std::memcpy(&code, codes + i, sizeof code);
-    ++counters[_bzhi_u64(code, bits)];
-  }
+  for (size_t i = 0; i < n; ++i) ++counters[codes[i] & 0x7fff];
 }
 
 // The least octave of the window that holds most of a sample; not the first octave, of zeros and subnormal numbers.
@@ -174,38 +170,64 @@ struct Window {
   // What each of the others added to the sums.
   uint64_t root_of_others() const {
     const uint32_t bits = (float16_root::base_exponent << 23) + (uint32_t(size & 0x7ff) << 13);
-    return uint64_t(float16_root::whole(bits, root_slopes)) << (size >> root_octave_shift);
+    return uint64_t(float16_root::whole(bits, root_reciprocals)) << (size >> root_octave_shift);
   }
   uint64_t magnitude_of_others() const { return uint64_t(0x400 + (size & 0x3ff)) << (size >> 10); }
 };
 
-// With counters, the first of two stretches is counted, which waits for loads and stores while the other's roots keep
-// the vector units busy.
+// Begins 16 roots, odd ones or even ones, and finishes the others, which were begun before, while it counts codes: what
+// counting waits for, loads and stores, leaves the vector units to the roots. Both are mixed as finely as here, and
+// roots are begun before others are finished, or a processor that cannot look far enough ahead takes turns.
+template <bool odd, size_t counted>
+inline __attribute__((always_inline)) Float16Sums::Roots step(const Float16Sums& sums, __m512i codes, Begun16 begun,
+                                                              __m512i next_codes, Begun16& next, const uint16_t* others,
+                                                              uint32_t* counters) {
+  constexpr size_t part = counted / 3;
+  static_assert(counted % 3 == 0);
+  next = sums.begin<!odd>(next_codes);
+  settle(next.s);
+  count_codes<part>(others, counters);
+  Float16Sums::Roots roots = sums.finish<odd>(codes, begun);
+  count_codes<part>(others + part, counters);
+  settle(roots.whole, roots.correction);
+  count_codes<part>(others + 2 * part, counters);
+  return roots;
+}
+
+// With counters, the first codes of a turn are counted.
 template <bool counts>
 size_t sum_float16_codes(const uint16_t* codes, size_t n, int octave, ExactTerms out[3], uint16_t* left,
                          uint32_t* counters) {
-  constexpr size_t counted = counts ? code_stretch : 0, step = counted + code_stretch, turn = 2 * step;
-  constexpr size_t ahead = 1024;
-  static_assert(code_turn % turn == 0);
+  constexpr size_t part = counts ? 15 : 0, counted = 4 * part, turn = counted + 2 * code_stretch, ahead = 1024;
+  static_assert(turn <= code_turn);
   const Window window(octave);
   Float16Sums sums;
   __mmask32 beyond[chunk_size / code_stretch / 2];
   const size_t turns = n / turn;
+  const uint16_t* at = codes;
+  __m512i even = window.above_least(at + counted), first = _mm512_min_epu16(even, window.end);
+  Begun16 begun = sums.begin<false>(first), next;
   for (size_t t = 0; t < turns; ++t) {
-    const uint16_t* const at = codes + t * turn;
     for (size_t i = 0; i < turn; i += code_stretch) __builtin_prefetch(at + i + ahead);
-    const __m512i first = window.above_least(at + counted), second = window.above_least(at + step + counted);
-    beyond[t] = _mm512_cmpge_epu16_mask(_mm512_max_epu16(first, second), window.end);
-    if constexpr (counts) count_stretch(at, counters);
-    const Float16Sums::Roots roots = sums.add(_mm512_min_epu16(first, window.end));
-    if constexpr (counts) count_stretch(at + step, counters);
-    sums.add(roots + sums.add(_mm512_min_epu16(second, window.end)));
+    const __m512i odd = window.above_least(at + counted + code_stretch), second = _mm512_min_epu16(odd, window.end);
+    Float16Sums::Roots roots = step<false, part>(sums, first, begun, first, next, at, counters);
+    beyond[t] = _mm512_cmpge_epu16_mask(_mm512_max_epu16(even, odd), window.end);
+    sums.add_magnitudes(first);
+    roots = roots + step<true, part>(sums, first, next, second, begun, at + part, counters);
+    even = window.above_least(at + (t + 1 < turns ? turn : 0) + counted);
+    first = _mm512_min_epu16(even, window.end);
+    roots = roots + step<false, part>(sums, second, begun, second, next, at + 2 * part, counters);
+    sums.add_magnitudes(second);
+    roots = roots + step<true, part>(sums, second, next, first, begun, at + 3 * part, counters);
+    sums.add(roots);
+    at += turn;
   }
+  for (; counts && at < codes + n; ++at) ++counters[*at & 0x7fff];
   size_t count = 0, others = 0;
   for (size_t i = 0; i < turns; ++i) {
     if (beyond[i] == 0) continue;
-    others += window.leave(codes + i * turn + counted, left, count);
-    others += window.leave(codes + i * turn + step + counted, left, count);
+    for (size_t half = 0; half < 2; ++half)
+      others += window.leave(codes + i * turn + counted + half * code_stretch, left, count);
   }
   const int unit = octave - 31 - float16_root::fraction_bits;
   const uint128 roots = sums.root_sum(turns) - uint128(others) * window.root_of_others();
