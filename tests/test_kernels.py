@@ -14,7 +14,7 @@ SOURCES = Path(__file__).parent.parent / "csrc"
 COMPILER = shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")
 NM = shutil.which("nm")
 DEFINED_ELSEWHERE = {"U", "w", "v"}
-WIDEST = "-O2 -mfma -mbmi2 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vnni"
+WIDEST = "-O2 -mfma -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vnni"
 OPTIONS = ["-O0", "-O2", *([WIDEST] if platform.machine() == "x86_64" else [])]
 
 

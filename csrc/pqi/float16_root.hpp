@@ -2,9 +2,9 @@
 // Correctly rounded float64 roots take vector units twice as long.
 //
 // x = m·4^k with m from [2^47, 2^49) has the root (s + c/2)·2^k, where s = √m in float32 and c is the residual m − s²
-// times 1/s, rounded to a multiple of 2^-21. Of 1/s each of 32 intervals of m knows a near number w, and with the rest
-// e = 1 − s·w it is w(1 + e)(1 + e²) but for e⁴. Fused operations are part of this definition: every target has them,
-// or computes them.
+// times 1/s, at most 1.9931, rounded to a multiple of 2^-21. Of 1/s each of 32 intervals of m knows a near number w,
+// and with the rest e = 1 − s·w it is w(1 + e)(1 + e²) but for e⁴. Fused operations are part of this definition: every
+// target has them, or computes them.
 #pragma once
 
 #include "power.hpp"
@@ -36,7 +36,7 @@ PQI_HD constexpr Reciprocals reciprocals_of_intervals() {
 
 // s + c/2 in units of 2^-fraction_bits, a whole number, of the m with these float32 bits.
 PQI_HD int64_t whole(uint32_t bits, const Reciprocals& reciprocals) {
-  const float m = bits_as<float>(bits), s = float_root(m), w = reciprocals.of[bits >> 19 & (intervals - 1)];
+  const float m = bits_as<float>(bits), s = root(m), w = reciprocals.of[bits >> 19 & (intervals - 1)];
   const float e = __builtin_fmaf(-s, w, 1.0f), first = root_residual(m, s) * w;
   const double c = double(__builtin_fmaf(first, e, first)) * double(__builtin_fmaf(e, e, 1.0f));
   constexpr double magic = 0x1.8p52 / (1 << (fraction_bits - 1));  // leaves whole multiples, ties to even

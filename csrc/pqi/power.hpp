@@ -88,7 +88,7 @@ PQI_HD double power_shifted(double x, double r, double shift) {
   return x < infinity ? (x == 0.0 ? 0.0 : value) : x;
 }
 
-PQI_HD float float_root(float x) {
+PQI_HD float root(float x) {
 #if defined(__CUDA_ARCH__)
   return __fsqrt_rn(x);
 #else
@@ -96,7 +96,6 @@ PQI_HD float float_root(float x) {
 #endif
 }
 
-PQI_HD float root(float x) { return float_root(x); }
 PQI_HD double root(double x) { return ::sqrt(x); }
 
 // x − s² for a correctly rounded root s of x, exactly: a float holds the difference, so a fused operation and a root
@@ -112,10 +111,11 @@ PQI_HD float root_residual(float x, float s) {
   return x >= 0x1p-76f ? residual : 0.0f;
 }
 
-// √a + √b of two floats and their rounded roots as sum + low to 1e-14, in float operations alone: a quarter of what two
-// double roots cost. For magnitudes within 2^-68 … 2^100, which scale_of brings the data near. The residuals' quotients
-// by 2s share one division, (r_a·s_b + r_b·s_a) / (2·s_a·s_b); 2^-50 keeps zeros out of the denominator (it is lost on
-// any root that matters). The larger root is found by its bits, which every instruction set compares in one operation.
+// √a + √b of two floats from their rounded roots, as sum + rounding + correction to 1e-14, in float operations alone: a
+// quarter of what two double roots cost. For magnitudes within 2^-68 … 2^100, which scale_of brings the data near. The
+// residuals' quotients by 2s share one division, (r_a·s_b + r_b·s_a) / (2·s_a·s_b); 2^-50 keeps zeros out of the
+// denominator (it is lost on any root that matters). The larger root is found by its bits, which every instruction set
+// compares in one operation.
 template <class T>
 struct RootPair {
   T sum, rounding, correction;

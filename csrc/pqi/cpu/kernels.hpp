@@ -129,9 +129,9 @@ struct Kernels {
   // How sums of these SpecialPowers of a type come about; sum_codes is for those that are not counted alone.
   CodeUse (*code_use)(unsigned which, DType);
   // Exact sums of the elements' powers as histogram_sums.hpp defines them, out[i] of the i-th of the SpecialPowers that
-  // `which` holds, over n ≤ chunk_size elements in whole turns. What cannot be added here is left out: infinities,
-  // NaNs, subnormal numbers and others too far from most. `left`, room for n, takes the codes of these and of
-  // neighbours that they take along, but for zeros perhaps; returns how many. Elements may be counted instead in
+  // `which` holds, over n ≤ chunk_size elements, at least one turn and whole ones. What cannot be added here is left
+  // out: infinities, NaNs, subnormal numbers and others too far from most. `left`, room for n, takes the codes of these
+  // and of neighbours that they take along, but for zeros perhaps; returns how many. Elements may be counted instead in
   // `counters`, one a code without its sign, unless they are null. What a chunk made of *hint helps with the next one;
   // no_hint at first, and after a chunk that it misled.
   size_t (*sum_codes)(unsigned which, DType, const uint16_t*, size_t n, int* hint, ExactTerms out[3], uint16_t* left,

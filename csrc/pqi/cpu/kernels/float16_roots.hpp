@@ -26,10 +26,10 @@ inline __attribute__((always_inline)) Register pinned(Register constant) {
   return constant;
 }
 
-// Keeps the compiler from computing these later than what is read and written next.
-template <class... Registers>
-inline __attribute__((always_inline)) void settle(Registers&... registers) {
-  (..., [](auto& settled) __attribute__((always_inline)) { asm volatile("" : "+v"(settled) : : "memory"); }(registers));
+// Keeps the compiler from computing it later than what is read and written next.
+template <class Register>
+inline __attribute__((always_inline)) void settle(Register& settled) {
+  asm volatile("" : "+v"(settled) : : "memory");
 }
 
 // 64-bit sums of 32-bit lanes, which are not negative.
@@ -57,10 +57,11 @@ struct Begun16 {
 // Sums over codes less the least one of the window, a multiple of an octave of roots: in units of the corrections of
 // its root, and of its last bit. The 32 codes of a register are two to a lane, an even and an odd one.
 struct Float16Sums {
-  __m512 lower = pinned(_mm512_loadu_ps(root_reciprocals.of)),
-         upper = pinned(_mm512_loadu_ps(root_reciprocals.of + 16));
+  __m512 even_octave = pinned(_mm512_loadu_ps(root_reciprocals.of));
+  __m512 odd_octave = pinned(_mm512_loadu_ps(root_reciprocals.of + 16));
   __m512 one = pinned(_mm512_set1_ps(1.0f));
-  // Of twice a correction this leaves multiples of 2^(1 − fraction_bits), as whole numbers in its lower bits.
+  // Added to twice a correction, less than 2, it leaves multiples of 2^(1 − fraction_bits), as whole numbers in its
+  // lower bits.
   __m512 magic = pinned(_mm512_set1_ps(1.5f * float(1 << (24 - float16_root::fraction_bits))));
   __m512i lower_bits = pinned(_mm512_set1_epi32(0x7ff << 13));
   __m512i base_exponent = pinned(_mm512_set1_epi32(int32_t(float16_root::base_exponent << 23)));
@@ -87,7 +88,7 @@ struct Float16Sums {
   template <bool odd>
   inline __attribute__((always_inline)) Roots finish(__m512i codes, Begun16 begun) const {
     const __m512i interval = _mm512_srli_epi32(codes, odd ? 16 + 6 : 6);
-    const __m512 w = _mm512_permutex2var_ps(lower, interval, upper), s = begun.s;
+    const __m512 w = _mm512_permutex2var_ps(even_octave, interval, odd_octave), s = begun.s;
     const __m512 e = _mm512_fnmadd_ps(s, w, one), first = _mm512_mul_ps(_mm512_fnmadd_ps(s, s, begun.m), w);
     const __m512 c = _mm512_fmadd_ps(_mm512_fmadd_ps(first, e, first), _mm512_fmadd_ps(e, e, one), magic);
     const __m512i correction = _mm512_sub_epi32(_mm512_castps_si512(c), _mm512_castps_si512(magic));
@@ -175,31 +176,32 @@ struct Window {
   uint64_t magnitude_of_others() const { return uint64_t(0x400 + (size & 0x3ff)) << (size >> 10); }
 };
 
-// Begins 16 roots, odd ones or even ones, and finishes the others, which were begun before, while it counts codes: what
-// counting waits for, loads and stores, leaves the vector units to the roots. Both are mixed as finely as here, and
-// roots are begun before others are finished, or a processor that cannot look far enough ahead takes turns.
+// Finishes 16 roots, odd ones or even ones, that were begun before, begins 16 of the next parity, and counts codes
+// meanwhile: what counting waits for, loads and stores, leaves the vector units to the roots. Mixed less finely, or
+// with roots begun after others are finished, a processor that cannot look far enough ahead takes turns.
 template <bool odd, size_t counted>
 inline __attribute__((always_inline)) Float16Sums::Roots step(const Float16Sums& sums, __m512i codes, Begun16 begun,
-                                                              __m512i next_codes, Begun16& next, const uint16_t* others,
-                                                              uint32_t* counters) {
-  constexpr size_t part = counted / 3;
+                                                              __m512i next_codes, Begun16& next,
+                                                              const uint16_t* to_count, uint32_t* counters) {
+  constexpr size_t third = counted / 3;
   static_assert(counted % 3 == 0);
   next = sums.begin<!odd>(next_codes);
   settle(next.s);
-  count_codes<part>(others, counters);
+  count_codes<third>(to_count, counters);
   Float16Sums::Roots roots = sums.finish<odd>(codes, begun);
-  count_codes<part>(others + part, counters);
-  settle(roots.whole, roots.correction);
-  count_codes<part>(others + 2 * part, counters);
+  count_codes<third>(to_count + third, counters);
+  settle(roots.whole);
+  settle(roots.correction);
+  count_codes<third>(to_count + 2 * third, counters);
   return roots;
 }
 
-// With counters, the first codes of a turn are counted.
+// With counters, the first codes of a turn are counted: 60 of 124, as many as take as long as the roots of the others.
 template <bool counts>
 size_t sum_float16_codes(const uint16_t* codes, size_t n, int octave, ExactTerms out[3], uint16_t* left,
                          uint32_t* counters) {
   constexpr size_t part = counts ? 15 : 0, counted = 4 * part, turn = counted + 2 * code_stretch, ahead = 1024;
-  static_assert(turn <= code_turn);
+  static_assert(turn <= code_turn && (counts || code_turn % turn == 0));
   const Window window(octave);
   Float16Sums sums;
   __mmask32 beyond[chunk_size / code_stretch / 2];

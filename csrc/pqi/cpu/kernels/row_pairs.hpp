@@ -12,7 +12,7 @@ template <class T>
 struct PairRoom {
   alignas(64) T padded[2 * lanes];
   alignas(64) T cleared[2 * lanes];
-  alignas(64) uint8_t padded_live[2 * lanes];
+  uint8_t padded_live[2 * lanes];
 };
 
 // Every two rows of a chunk in turn, the last ones padded with zeros; one pair for an empty chunk. Where it is masked,

@@ -1,7 +1,9 @@
 // Sums of the exponents ½, 1, 2, in the order of reduction.hpp. Included by kernels.cpp alone.
 #pragma once
 
-#include "group_lanes.hpp"
+#include <type_traits>
+
+#include "chunk_lanes.hpp"
 
 namespace pqi::cpu {
 namespace {
@@ -85,7 +87,7 @@ inline __attribute__((always_inline)) void with_elements(DType t, F f) {
 void special_double(unsigned which, const double* x, size_t n, double factor, double out[3]) {
   with_constant(which, [&](auto constant) {
     Unfolded<double> row;
-    add_groups<constant, false, Doubles>(1, row, [&](size_t) { return Group<Doubles>{x, nullptr, n, factor}; });
+    add_chunks<constant, false, Doubles>(1, row, [&](size_t) { return Chunk<Doubles>{x, nullptr, n, factor}; });
     fold_all<constant>(row, 1, [&](int power) { return out + power; });
   });
 }
@@ -118,13 +120,13 @@ template <unsigned which, bool masked, class Elements>
 void sum_rows(const RowTile& rows, LaneSums* const sums[3]) {
   using Stored = typename Elements::Stored;
   Unfolded<float> unfolded;
-  add_groups<which, masked, Elements>(rows.count, unfolded, [&](size_t i) __attribute__((always_inline)) {
+  add_chunks<which, masked, Elements>(rows.count, unfolded, [&](size_t i) __attribute__((always_inline)) {
     const int pivot = rows.pivot[i];
     const int scale = pivot == unknown_pivot ? scale_of_row<Elements>(rows, i) : scale_of(0.0f, pivot);
     for (int power = 0; power < 3; ++power)
       if ((which >> power & 1) != 0) sums[power]->scale[i] = scale;
     const float factor = bits_as<float>(uint32_t(127 - scale) << 23);
-    return Group<Elements>{static_cast<const Stored*>(rows.row[i]), rows.live[i], rows.size[i], factor};
+    return Chunk<Elements>{static_cast<const Stored*>(rows.row[i]), rows.live[i], rows.size[i], factor};
   });
   fold_all<which>(unfolded, rows.count, [&](int power) { return sums[power]->value; });
 }

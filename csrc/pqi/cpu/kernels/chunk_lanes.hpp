@@ -1,8 +1,6 @@
-// The lanes of groups, as reduction.hpp defines them: sums of the exponents ½, 1, 2 in registers. Included by
+// The lanes of chunks, as reduction.hpp defines them: sums of the exponents ½, 1, 2 in registers. Included by
 // special_sums.hpp alone.
 #pragma once
-
-#include <type_traits>
 
 #include "row_pairs.hpp"
 #include "wide_lanes.hpp"
@@ -32,16 +30,16 @@ struct Bfloats {
   static PQI_HD float number(uint16_t x) { return bfloat_to_float(x); }
 };
 
-// At most a chunk of elements, of which those with a zero in `live` count as zeros (null: none), times a power of two.
+// Elements times a power of two; those with a zero in `live` count as zeros (null: none).
 template <class Elements>
-struct Group {
+struct Chunk {
   const typename Elements::Stored* x;
   const uint8_t* live;
   size_t n;
   typename Elements::Number factor;
 };
 
-// The lanes of up to `lanes` groups before they are folded: sums of the exponents ½, 1, 2 and what float roots left
+// The lanes of up to `lanes` chunks before they are folded: sums of the exponents ½, 1, 2 and what float roots left
 // aside.
 template <class T>
 struct Unfolded {
@@ -101,11 +99,11 @@ struct BegunPair {
   }
 };
 
-// The lanes of one group.
+// The lanes of one chunk.
 template <unsigned which, class T>
-class GroupLanes {
+class ChunkLanes {
  public:
-  PQI_HD explicit GroupLanes(double zero) {
+  PQI_HD explicit ChunkLanes(double zero) {
     half_.clear(zero);
     one_.clear(zero);
     two_.clear(zero);
@@ -128,7 +126,7 @@ class GroupLanes {
         roots[j] = double(both.sum);
         if constexpr (begins_early) rounding[j] = both.rounding;
         if constexpr (begins_early) correction[j] = both.correction;
-        if constexpr (!begins_early) low[j] = both.rounding + both.correction;
+        if constexpr (!begins_early) low[j] = both.rounding + both.correction;  // low() keeps GCC from vectorising
       }
       if constexpr (which & sum_one) numbers[j] = wide_a + wide_b;
       if constexpr (which & sum_two) squares[j] = wide_a * wide_a + wide_b * wide_b;
@@ -169,19 +167,19 @@ class GroupLanes {
   RegisterArray<T, lanes> low_, rounding_, correction_;  // the last two of the latest pair, if it begins early
 };
 
-// Groups' pairs as numbers.
+// Chunks' pairs as numbers.
 template <bool masked, class Elements>
-class GroupReader {
+class ChunkReader {
  public:
   using Stored = typename Elements::Stored;
   using T = typename Elements::Number;
 
-  PQI_HD explicit GroupReader(PairRoom<Stored>& room) : pairs(room) {}
+  PQI_HD explicit ChunkReader(PairRoom<Stored>& room) : pairs(room) {}
 
-  PQI_HD void open(const Group<Elements>& group) {
-    pairs.open(group.x, group.live, group.n);
-    factor_ = group.factor;
-    zero = bits_as<double>(uint64_t(group.n) >> 63);
+  PQI_HD void open(const Chunk<Elements>& chunk) {
+    pairs.open(chunk.x, chunk.live, chunk.n);
+    factor_ = chunk.factor;
+    zero = bits_as<double>(uint64_t(chunk.n) >> 63);
   }
   PQI_HD void read(T number[2 * lanes]) const {
     const Stored* const elements = pairs.elements();
@@ -206,47 +204,48 @@ class GroupReader {
   T factor_ = 0;
 };
 
-// Adds up `count` groups, at least one, the i-th one being group_at(i).
-template <unsigned which, class Reader, class T, class GroupAt>
-inline __attribute__((always_inline)) void add_begun(Reader& reader, size_t count, Unfolded<T>& out, GroupAt group_at) {
+template <unsigned which, class Reader, class T, class ChunkAt>
+inline __attribute__((always_inline)) void add_begun(Reader& reader, size_t count, Unfolded<T>& out, ChunkAt chunk_at) {
   BegunPair<T> pair, next;
-  reader.open(group_at(0));
+  reader.open(chunk_at(0));
   reader.begin(pair);
   for (size_t i = 0; i < count; ++i) {
-    GroupLanes<which, T> group(reader.zero);
+    ChunkLanes<which, T> chunk(reader.zero);
     while (!reader.pairs.last()) {
       reader.begin_next(next);
-      group.add(pair);
+      chunk.add(pair);
       if (reader.pairs.last()) {
         pair = next;
         break;
       }
       reader.begin_next(pair);
-      group.add(next);
+      chunk.add(next);
     }
-    if (i + 1 < count) reader.open(group_at(i + 1));
-    if (i + 1 < count) reader.begin(next);
-    group.add(pair);
-    pair = next;
-    group.store(i, out);
+    const bool more = i + 1 < count;
+    if (more) reader.open(chunk_at(i + 1));
+    if (more) reader.begin(next);  // held in its place it would cost short rows 2 %
+    chunk.add(pair);
+    if (more) pair = next;
+    chunk.store(i, out);
   }
 }
 
-template <unsigned which, bool masked, class Elements, class T = typename Elements::Number, class GroupAt>
-inline __attribute__((always_inline)) void add_groups(size_t count, Unfolded<T>& out, GroupAt group_at) {
+// Adds up `count` chunks, at least one. chunk_at(i), the i-th one, is called once each, in order.
+template <unsigned which, bool masked, class Elements, class T = typename Elements::Number, class ChunkAt>
+inline __attribute__((always_inline)) void add_chunks(size_t count, Unfolded<T>& out, ChunkAt chunk_at) {
   PairRoom<typename Elements::Stored> room;
-  GroupReader<masked, Elements> reader(room);
-  if constexpr ((which & sum_half) && begins_early) return add_begun<which>(reader, count, out, group_at);
+  ChunkReader<masked, Elements> reader(room);
+  if constexpr ((which & sum_half) && begins_early) return add_begun<which>(reader, count, out, chunk_at);
   for (size_t i = 0; i < count; ++i) {
-    reader.open(group_at(i));
-    GroupLanes<which, T> group(reader.zero);
+    reader.open(chunk_at(i));
+    ChunkLanes<which, T> chunk(reader.zero);
     for (;; reader.pairs.advance()) {
       T number[2 * lanes];
       reader.read(number);
-      group.add(number, [&](int j) __attribute__((always_inline)) { return root(number[j]); });
+      chunk.add(number, [&](int j) __attribute__((always_inline)) { return root(number[j]); });
       if (reader.pairs.last()) break;
     }
-    group.store(i, out);
+    chunk.store(i, out);
   }
 }
 
