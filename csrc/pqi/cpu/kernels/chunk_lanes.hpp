@@ -204,6 +204,7 @@ class ChunkReader {
   T factor_ = 0;
 };
 
+// As add_chunks, roots begun early.
 template <unsigned which, class Reader, class T, class ChunkAt>
 inline __attribute__((always_inline)) void add_begun(Reader& reader, size_t count, Unfolded<T>& out, ChunkAt chunk_at) {
   BegunPair<T> pair, next;
