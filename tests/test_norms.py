@@ -151,3 +151,11 @@ def test_the_widest_exponent_over_many_entries() -> None:
     """2^27 powers of 2^998 are beyond float64 unless they have a scale of their own."""
     many = np.broadcast_to(np.float64(3.99), (1 << 27,))
     assert pqi.power_means(pqi.pooled([np.ones(1), many]), [500.0])[0] == pytest.approx(3.99, rel=1e-9)
+
+
+@pytest.mark.slow
+def test_ten_billion_elements() -> None:
+    """By a stride of zero."""
+    x = np.broadcast_to(np.float32(2), (100_000, 100_000))
+    assert pqi.norms(x, 0.5, 1) == pytest.approx((2e20, 2e10), rel=1e-12)
+    assert pqi.index(x) == pytest.approx(0, abs=1e-12)
