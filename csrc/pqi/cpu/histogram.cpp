@@ -73,9 +73,11 @@ struct Occurring {
   Buffer<double> value;
   Buffer<uint64_t> count;
 
-  explicit Occurring(const Histogram& histogram) : code(histogram.counts.size()) {
+  explicit Occurring(const Histogram& histogram) {
+    const size_t keys = size_t(key_rule<uint16_t>(histogram.dtype).cap) + 1;
+    code.resize(keys);
     size_t n = 0;
-    for (size_t c = 1; c < histogram.counts.size(); ++c) {
+    for (size_t c = 1; c < keys; ++c) {
       code[n] = uint32_t(c);
       n += histogram.counts[c] != 0;
     }
@@ -111,32 +113,49 @@ PowerSum run_sum(const Occurring& found, double r, Buffer<double>& high, Buffer<
   return result;
 }
 
-// As exact_term, of a code that is not zero.
-double term_of(DType t, uint32_t code, double value, double r) {
-  // Roots of float16 repeat, doubled, two octaves on; those of the first two are of subnormal numbers and others.
-  constexpr uint32_t period = 1 << 11;
-  if (t != DType::f16 || r != 0.5 || code < period) return exact_term(t, value, r);
-  static const std::array<double, period> roots = [] {
-    std::array<double, period> of_codes;
-    for (uint32_t c = 0; c < period; ++c) of_codes[c] = float16_root::of(key_value(DType::f16, period + c));
+// Roots of float16 repeat, doubled, two octaves on: those of the codes from one such period to the next.
+constexpr uint32_t root_period = 1 << 11;
+const std::array<double, root_period>& float16_roots() {
+  static const std::array<double, root_period> roots = [] {
+    std::array<double, root_period> of_codes;
+    for (uint32_t c = 0; c < root_period; ++c) of_codes[c] = float16_root::of(key_value(DType::f16, root_period + c));
     return of_codes;
   }();
-  return roots[code % period] * exact_power_of_two(int(code / period) - 1);
+  return roots;
 }
 
-// Adds a histogram's share to a sum that is exact, terms of one binade at a time.
-PowerSum exact_sum(DType t, const Occurring& found, double r, ExactSum sum) {
+// As exact_term, of all codes.
+void put_terms(DType t, const Occurring& found, double r, Buffer<double>& terms) {
+  const size_t n = found.code.size();
+  size_t i = 0;
+  if (t == DType::f16 && power_kind(r) == PowerKind::half) {
+    const auto& roots = float16_roots();
+    for (; i < n && found.code[i] < root_period; ++i) terms[i] = exact_term(t, found.value[i], r);
+    for (; i < n; ++i) {
+      const uint32_t code = found.code[i];
+      terms[i] = roots[code % root_period] * exact_power_of_two(int(code / root_period) - 1);
+    }
+  } else {
+    for (; i < n; ++i) terms[i] = exact_term(t, found.value[i], r);
+  }
+}
+
+// Adds a histogram's share to a sum that is exact, terms of one binade at a time; `terms` is room for a number a code.
+PowerSum exact_sum(DType t, const Occurring& found, double r, ExactSum sum, Buffer<double>& terms) {
   const double largest = found.value.empty() ? 0.0 : found.value.back();
   uint128 binade = 0;
   int exponent = 0;
-  for (size_t i = 0; i < found.code.size() && largest < infinity; ++i) {
-    const Digits term(term_of(t, found.code[i], found.value[i], r));
-    if (term.exponent != exponent) {
-      sum.add(binade, exponent);
-      binade = 0;
-      exponent = term.exponent;
+  if (largest < infinity) {
+    put_terms(t, found, r, terms);
+    for (size_t i = 0; i < found.code.size(); ++i) {
+      const Digits term(terms[i]);
+      if (term.exponent != exponent) {
+        sum.add(binade, exponent);
+        binade = 0;
+        exponent = term.exponent;
+      }
+      binade += uint128(found.count[i]) * term.digits;
     }
-    binade += uint128(found.count[i]) * term.digits;
   }
   sum.add(binade, exponent);
   sum.carry();
@@ -162,7 +181,7 @@ std::vector<PowerSum> power_sums(const Histogram& histogram, const std::vector<d
   std::vector<PowerSum> sums;
   for (double r : exponents) {
     if (sums_exactly(r)) {
-      sums.push_back(exact_sum(histogram.dtype, found, r, {}));
+      sums.push_back(exact_sum(histogram.dtype, found, r, {}, high));
     } else {
       sums.push_back(n == 0 ? PowerSum{} : run_sum(found, r, high, low));
     }
@@ -183,7 +202,9 @@ SumsOfCodes power_sums(const Groups& groups, size_t group, const std::vector<dou
   for (const CodeSummer& summer : take_codes(groups, group, CodeSummer(which, groups.dtype(), table)))
     summer.add_to(counted.counts, added, result.live);
   const Occurring found(counted);
-  for (double r : exponents) result.sums.push_back(exact_sum(groups.dtype(), found, r, added[int(power_kind(r))]));
+  Buffer<double> terms(found.code.size());
+  for (double r : exponents)
+    result.sums.push_back(exact_sum(groups.dtype(), found, r, added[int(power_kind(r))], terms));
   return result;
 }
 
