@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "../histogram_sums.hpp"
+#include "read_ahead.hpp"
 #include "workspace.hpp"
 
 namespace pqi::cpu {
@@ -79,11 +80,11 @@ class CodeCounter {
   // Signs are cleared four a word, NaNs and other codes without a key of their own folded at the end.
   template <size_t turns>
   void count_in(const uint16_t* codes, size_t n, uint32_t* counters) const {
-    constexpr size_t ahead = 1024, step = 16;  // scattered counters leave the processor's own reading ahead behind
+    constexpr size_t step = 32;
     const uint64_t mask = mask_ * 0x0001000100010001ull;
     size_t i = 0;
     for (; i + step <= n; i += step) {
-      __builtin_prefetch(codes + i + ahead);
+      read_ahead(codes + i);
       for (size_t j = i; j < i + step; j += 4) {
         uint64_t word;
         std::memcpy(&word, codes + j, 8);

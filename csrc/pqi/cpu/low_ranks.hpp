@@ -5,6 +5,7 @@
 #include "isa.hpp"
 #include "parallel.hpp"
 #include "radix_sort.hpp"
+#include "read_ahead.hpp"
 #include "workspace.hpp"
 
 namespace pqi::cpu {
@@ -73,13 +74,13 @@ class LowRanker {
  private:
   // A byte that overflowed is missing 256 of the n values.
   LowSums count(const uint16_t* low, size_t n) {
-    constexpr size_t step = 32, ahead = 1024;
+    constexpr size_t step = 32;
     bytes_.assign(low_values, 0);
     uint8_t* const bytes = bytes_.data();
     const auto place = [](uint16_t value) { return uint16_t(value << 5 | value >> 11); };
     size_t i = 0;
     for (; i + step <= n; i += step) {
-      __builtin_prefetch(low + i + ahead);
+      read_ahead(low + i);
       for (size_t j = i; j < i + step; ++j) ++bytes[place(low[j])];
     }
     for (; i < n; ++i) ++bytes[place(low[i])];

@@ -5,6 +5,7 @@
 
 #include "group_loop.hpp"
 #include "isa.hpp"
+#include "read_ahead.hpp"
 
 namespace pqi::cpu {
 
@@ -24,13 +25,12 @@ class KeyReader {
   // Calls f(key) for the live elements of [begin, end) in order.
   template <class F>
   void for_each(size_t begin, size_t end, F f) {
-    constexpr size_t step = 16,
-                     ahead = 2048 / sizeof(K);  // f's scattered memory leaves the hardware's prefetching behind
+    constexpr size_t step = 64 / sizeof(K);
     for (; begin < end; begin += chunk_size) {
       size_t n = std::min(chunk_size, end - begin), i = 0;
       const K* bits = read(begin, n);
       for (; i + step <= n; i += step) {
-        __builtin_prefetch(bits + i + ahead);
+        read_ahead(bits + i);
         for (size_t j = i; j < i + step; ++j) f(K(bits[j] & mask_));
       }
       for (; i < n; ++i) f(K(bits[i] & mask_));

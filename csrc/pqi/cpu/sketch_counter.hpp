@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../gini_sketch.hpp"
+#include "read_ahead.hpp"
 #include "workspace.hpp"
 
 namespace pqi::cpu {
@@ -13,12 +14,6 @@ namespace pqi::cpu {
 // A counter's upper 24 bits count, the lower 40 add up lows of at most 15 bits: both hold for so many keys.
 inline constexpr uint64_t sketch_keys_before_drain = (uint64_t(1) << 24) - 1;
 inline constexpr uint64_t sketch_one = uint64_t(1) << 40;
-
-// Elements come in streams and counters from all over the table, so that hardware does not see far enough ahead.
-template <class K>
-void fetch_ahead(const K* bits) {
-  __builtin_prefetch(bits + 2048 / sizeof(K));
-}
 
 // float32: a flat table.
 template <int low_bits>
@@ -32,7 +27,7 @@ class FloatCounter {
     };
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
-      fetch_ahead(bits + i);
+      read_ahead(bits + i);
       for (size_t j = 0; j < 16; ++j) count(bits[i + j]);
     }
     for (; i < n; ++i) count(bits[i]);
@@ -65,7 +60,7 @@ class DoubleCounter {
  public:
   void add(const uint64_t* bits, size_t n) {
     for (size_t i = 0; i < n; ++i) {
-      if (i % 8 == 0) fetch_ahead(bits + i);
+      if (i % 8 == 0) read_ahead(bits + i);
       const uint64_t key = bits[i] & 0x7fffffffffffffffull, low = key & low_mask;
       Page& page = pages_[key >> 52];
       if (page == nullptr) page = std::make_unique<Counter[]>(size_t(1) << (52 - low_bits));

@@ -11,6 +11,7 @@
 #endif
 
 #include "../kernels.hpp"
+#include "../read_ahead.hpp"
 #include "keys.hpp"
 
 namespace pqi::cpu {
@@ -147,8 +148,8 @@ size_t sum_bfloat16_roots(const uint16_t* codes, size_t n, int* hint, ExactTerms
   size_t count = 0;
   for (size_t pair = 0; pair < n / step; ++pair) {
     const uint16_t* const at = codes + pair * step;
-    __builtin_prefetch(at + chunk_size);
-    __builtin_prefetch(at + chunk_size + code_stretch);
+    read_ahead(at);
+    read_ahead(at + code_stretch);
     const __m512i first = _mm512_loadu_si512(at), second = _mm512_loadu_si512(at + code_stretch);
     const __m512i low = _mm512_permutex2var_epi8(first, low_places, second);
     const __m512i high = _mm512_and_si512(_mm512_permutex2var_epi8(first, high_places, second), _mm512_set1_epi8(127));

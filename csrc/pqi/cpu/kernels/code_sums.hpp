@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "../read_ahead.hpp"
 #include "bfloat16_roots.hpp"
 #include "float16_roots.hpp"
 #include "wide_lanes.hpp"
@@ -85,7 +86,7 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactTer
   CodeLanes added;
   for (size_t i = 0; i < n / code_stretch; ++i) {
     const uint16_t* const at = codes + i * code_stretch;
-    __builtin_prefetch(at + chunk_size);
+    read_ahead(at + chunk_size, at + 2 * chunk_size);
     CodeWords words[code_stretch / codes_at_once];
     std::memcpy(words, at, sizeof words);
     for (CodeWords& word : words) word &= 0x7fff7fff;

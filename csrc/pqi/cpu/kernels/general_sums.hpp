@@ -5,6 +5,7 @@
 #pragma once
 
 #include "../kernels.hpp"
+#include "../read_ahead.hpp"
 #include "wide_lanes.hpp"
 
 namespace pqi::cpu {
@@ -23,7 +24,7 @@ inline __attribute__((always_inline)) FloatExtent take_logarithms(const float* x
   using Lanes = WideLanes;
   Lanes::FloatBits least = Lanes::FloatBits{} + 0x7fffffff, largest{};
   for (size_t i = 0; i < n; i += vector_lanes) {
-    __builtin_prefetch(x + i + ahead);
+    read_ahead(x + i + ahead, x + i + 2 * ahead);
     const auto bits = Lanes::load<Lanes::FloatBits>(x + i) & 0x7fffffff;
     least = bits < least ? bits : least;
     largest = bits > largest ? bits : largest;

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "../read_ahead.hpp"
 #include "network.hpp"
 
 namespace pqi::cpu {
@@ -59,7 +60,7 @@ inline __attribute__((always_inline)) void transpose_square(typename Registers<K
 
 // Elements of each row that are asked for ahead, beyond the last one from where neighbouring rows follow: so many short
 // streams are more than the hardware prefetches by itself.
-constexpr size_t prefetched = 64;
+constexpr size_t near_ahead = 64, far_ahead = 128;
 
 // The bits of magnitudes as keys.
 template <class K>
@@ -102,15 +103,17 @@ class RowBlocks {
   // Fills the block of a tile that begins with row i.
   template <class Finish>
   void load(size_t i, K* tile, Finish finish) const {
-    const size_t next = i + prefetched, later = next < width_ ? next : next - width_ + width_ * lanes;
-    if (i < whole_) load(from_, i * sizeof(K), later * sizeof(K), tile + i * lanes, finish);
-    if (i >= whole_) load(padded_, 0, 0, tile + i * lanes, finish);
+    if (i < whole_) load(from_, i, place(i + near_ahead), place(i + far_ahead), tile + i * lanes, finish);
+    if (i >= whole_) load(padded_, 0, 0, 0, tile + i * lanes, finish);
   }
 
  private:
-  // The 16 elements at `rows[j]` + offset, for every j, into lane j; those at `rows[j]` + later are wanted soon.
+  // How far from a row's beginning its element i is, or an element of the row that follows so many tiles later.
+  size_t place(size_t i) const { return i / width_ * (width_ * lanes) + i % width_; }
+
+  // The 16 elements from `at` on of row j, for every j, into lane j; those from `soon` and `later` on are wanted then.
   template <class Finish>
-  void load(const char* const* rows, size_t offset, size_t later, K* out, Finish finish) const {
+  void load(const char* const* rows, size_t at, size_t soon, size_t later, K* out, Finish finish) const {
     typedef typename Registers<K>::Keys Keys;
     constexpr int width = Registers<K>::width;
     for (int lane = 0; lane < lanes; lane += width) {
@@ -118,11 +121,11 @@ class RowBlocks {
       for (int first = 0; first < block_rows; first += width) {
 #pragma GCC unroll 16
         for (int r = 0; r < width; ++r) {
+          const char* const row = rows[lane + r] + size_t(first) * sizeof(K);
           Keys bits;
-          __builtin_memcpy(&bits, rows[lane + r] + offset + size_t(first) * sizeof(K), sizeof bits);
+          __builtin_memcpy(&bits, row + at * sizeof(K), sizeof bits);
           block[first + r] = key_(bits);
-          if (first % (64 / int(sizeof(K))) == 0)
-            __builtin_prefetch(rows[lane + r] + later + size_t(first) * sizeof(K));
+          if (first % (64 / int(sizeof(K))) == 0) read_ahead(row + soon * sizeof(K), row + later * sizeof(K));
         }
         transpose_square<K>(block + first);
       }
