@@ -2,6 +2,7 @@
 // special_sums.hpp alone.
 #pragma once
 
+#include "held.hpp"
 #include "row_pairs.hpp"
 #include "wide_lanes.hpp"
 
@@ -94,7 +95,7 @@ struct BegunPair {
   // Keeps the compiler from beginning them later than here.
   PQI_HD void hold() {
 #ifdef __AVX512F__
-    for (int i = 0; i < roots.count; ++i) asm volatile("" : "+v"(roots.part[i]));
+    for (int i = 0; i < roots.count; ++i) settle(roots.part[i]);
 #endif
   }
 };
