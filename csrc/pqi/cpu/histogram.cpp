@@ -113,7 +113,8 @@ PowerSum run_sum(const Occurring& found, double r, Buffer<double>& high, Buffer<
   return result;
 }
 
-// Roots of float16 repeat, doubled, two octaves on: those of the codes from one such period to the next.
+// Roots of float16 repeat, doubled, two octaves on, but for the first two, where subnormal numbers are: those of the
+// codes from root_period on.
 constexpr uint32_t root_period = 1 << 11;
 const std::array<double, root_period>& float16_roots() {
   static const std::array<double, root_period> roots = [] {
