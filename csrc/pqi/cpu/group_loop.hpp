@@ -52,6 +52,7 @@ void for_each_group(const Groups& groups, const Kernels& kernels, IsWide is_wide
       const size_t end = batches.begin(batch + 1);
       for (size_t g = batches.begin(batch); g < end; ++g) {
         const size_t begin = g;
+        if (!some_wide) g = end;  // none to look for, row by row
         while (g < end && !wide_at(g)) ++g;
         if (begin < g) narrow(begin, g, reader);
       }

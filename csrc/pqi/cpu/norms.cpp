@@ -1,6 +1,7 @@
 #include "norms.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <numeric>
 
 #include "columns.hpp"
@@ -90,21 +91,20 @@ void power_sums(const Groups& groups, const std::vector<double>& exponents, Fini
 // 1 − d^(1/q − 1/p) of every group; groups of the common size, computed once.
 class Highest {
  public:
-  Highest(double size, double p, double q) : p_(p), q_(q), size_(size) {
+  Highest(double size, double p, double q) : p_(p), q_(q) {
+    std::fill(size_, size_ + lanes, size);
     std::fill(common_, common_ + lanes, highest_index(size, p, q));
   }
 
   // `room` is for groups of other sizes.
   const double* of(const LaneSizes& sizes, double room[lanes]) const {
-    size_t others = 0;
-    for (size_t i = 0; i < sizes.count; ++i) others += sizes.d[i] == size_ ? 0 : 1;
-    if (others == 0) return common_;
+    if (std::memcmp(sizes.d, size_, sizes.count * sizeof(double)) == 0) return common_;
     kernels().highest_indices(sizes, p_, q_, room);
     return room;
   }
 
  private:
-  double p_, q_, size_, common_[lanes];
+  double p_, q_, size_[lanes], common_[lanes];
 };
 
 // Every pair of exponents, each exponent summed once.

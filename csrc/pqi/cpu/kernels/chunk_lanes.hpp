@@ -189,6 +189,7 @@ class ChunkReader {
   }
   PQI_HD void begin(BegunPair<T>& pair) const {
     T number[2 * lanes];
+    pairs.ask_ahead();
     read(number);
     pair.begin(number);
   }
@@ -243,6 +244,7 @@ inline __attribute__((always_inline)) void add_chunks(size_t count, Unfolded<T>&
     ChunkLanes<which, T> chunk(reader.zero);
     for (;; reader.pairs.advance()) {
       T number[2 * lanes];
+      if constexpr (which & sum_half) reader.pairs.ask_ahead();
       reader.read(number);
       chunk.add(number, [&](int j) __attribute__((always_inline)) { return root(number[j]); });
       if (reader.pairs.last()) break;

@@ -1,6 +1,7 @@
 // A chunk by pairs of its rows of 16 elements. Included by other kernels alone.
 #pragma once
 
+#include "../read_ahead.hpp"
 #include "live.hpp"
 
 namespace pqi::cpu {
@@ -42,6 +43,12 @@ class RowPairs {
     for (size_t j = 0; j < pair; j += LiveRegister<T>::width)
       LiveRegister<T>(live_ + j).clear(at_ + j, room_.cleared + j);
     return room_.cleared;
+  }
+
+  // Asks for what comes after the pair where it lies.
+  PQI_HD void ask_ahead() const {
+    constexpr size_t line = 64 / sizeof(T);
+    for (size_t j = 0; j < pair; j += line) read_ahead(at_ + j);
   }
 
   PQI_HD bool last() const { return left_ == 1; }
