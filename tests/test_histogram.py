@@ -122,3 +122,26 @@ def test_thresholds_are_checked() -> None:
         h.topk_threshold(1.5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="magnitude must be a real number"):
         h.above("1")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "codes"),
+    [
+        (np.float16, 0x7C02),
+        (ml_dtypes.bfloat16, 0x7F82),
+        (ml_dtypes.float8_e4m3fn, 0x80),
+        (ml_dtypes.float8_e5m2, 0x7E),
+        (np.int8, 129),
+        (np.uint8, 256),
+        (np.int16, 32769),
+        (np.uint16, 65536),
+    ],
+)
+def test_states_hold_the_codes_of_their_type(dtype: Any, codes: int) -> None:
+    state = pqi.histogram(np.arange(5).astype(dtype)).state
+    state["counts"][codes - 1] += 3
+    assert pqi.Histogram.from_state(state).live == 8
+    if codes < state["counts"].size:
+        state["counts"][codes] = 1
+        with pytest.raises(ValueError, match=f"first {codes} codes"):
+            pqi.Histogram.from_state(state)

@@ -17,6 +17,21 @@ namespace pqi {
 inline constexpr size_t histogram_codes = 65536;
 inline constexpr size_t histogram_run = 256;
 
+// How many codes a one- or two-byte type has, from zero on; the others of a histogram stay zero.
+PQI_HD size_t codes_of(DType t) {
+  switch (t) {
+    case DType::i8:
+      return 129;
+    case DType::u8:
+    case DType::boolean:  // whatever its bytes hold
+      return 256;
+    case DType::i16:
+      return 32769;
+    default:
+      return size_t(key_rule<uint16_t>(t).cap) + 1;
+  }
+}
+
 // Whether groups of this size are measured through a histogram: decided by type and size alone, never by layout, so
 // that bits do not depend on layout either.
 inline constexpr size_t histogram_minimum = size_t(1) << 20;

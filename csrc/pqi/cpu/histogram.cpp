@@ -74,10 +74,10 @@ struct Occurring {
   Buffer<uint64_t> count;
 
   explicit Occurring(const Histogram& histogram) {
-    const size_t keys = size_t(key_rule<uint16_t>(histogram.dtype).cap) + 1;
-    code.resize(keys);
+    const size_t codes = codes_of(histogram.dtype);
+    code.resize(codes);
     size_t n = 0;
-    for (size_t c = 1; c < keys; ++c) {
+    for (size_t c = 1; c < codes; ++c) {
       code[n] = uint32_t(c);
       n += histogram.counts[c] != 0;
     }
@@ -116,7 +116,7 @@ PowerSum run_sum(const Occurring& found, double r, Buffer<double>& high, Buffer<
 // Roots of float16 repeat, doubled, two octaves on, but for the first two, where subnormal numbers are: those of the
 // codes from root_period on.
 constexpr uint32_t root_period = 1 << 11;
-const std::array<double, root_period>& float16_roots() {
+const std::array<double, root_period>& root_table() {
   static const std::array<double, root_period> roots = [] {
     std::array<double, root_period> of_codes;
     for (uint32_t c = 0; c < root_period; ++c) of_codes[c] = float16_root::of(key_value(DType::f16, root_period + c));
@@ -130,7 +130,7 @@ void put_terms(DType t, const Occurring& found, double r, Buffer<double>& terms)
   const size_t n = found.code.size();
   size_t i = 0;
   if (t == DType::f16 && power_kind(r) == PowerKind::half) {
-    const auto& roots = float16_roots();
+    const auto& roots = root_table();
     for (; i < n && found.code[i] < root_period; ++i) terms[i] = exact_term(t, found.value[i], r);
     for (; i < n; ++i) {
       const uint32_t code = found.code[i];

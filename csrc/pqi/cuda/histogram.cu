@@ -7,20 +7,6 @@
 namespace pqi::cuda {
 namespace {
 
-// Codes that a type can have.
-uint64_t codes_of(DType t) {
-  switch (t) {
-    case DType::i16:
-      return 32769;
-    case DType::u16:
-      return 65536;
-    default:
-      break;
-  }
-  if (item_size(t) == 1 && !is_floating(t)) return 256;
-  return uint64_t(key_rule<uint16_t>(t).cap) + 1;
-}
-
 // Counts the codes [part·codes, (part + 1)·codes) in shared memory; as many parts as it takes for them to fit, each a
 // read of its own.
 struct CountCodes {

@@ -86,7 +86,7 @@ size_t sum_codes_as(uint16_t infinite, const uint16_t* codes, size_t n, ExactTer
   CodeLanes added;
   for (size_t i = 0; i < n / code_stretch; ++i) {
     const uint16_t* const at = codes + i * code_stretch;
-    read_ahead(at + chunk_size, at + 2 * chunk_size);
+    read_ahead(at + chunk_size, at + 2 * chunk_size);  // this chunk has been read for its greatest code
     CodeWords words[code_stretch / codes_at_once];
     std::memcpy(words, at, sizeof words);
     for (CodeWords& word : words) word &= 0x7fff7fff;

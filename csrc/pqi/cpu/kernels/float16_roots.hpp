@@ -17,7 +17,7 @@ namespace {
 #if defined(__AVX512BW__)
 
 // Roots of this many octaves fit 32 bits, four to a sum. A code without its sign, shifted so far, is its root's octave.
-// Lanes of registers hold codes twice, which is how their signs fall out.
+// Lanes of registers hold codes doubled, which is how their signs fall out.
 constexpr int root_window = 6, root_octave_shift = 11, lane_octave_shift = root_octave_shift + 1;
 constexpr int infinite_float16 = 0x7c00;
 constexpr float16_root::Reciprocals root_reciprocals = float16_root::reciprocals_of_intervals();
@@ -31,8 +31,8 @@ struct LaneTotals {
     upper = _mm512_add_epi64(upper, _mm512_srli_epi64(values, 32));
   }
   uint64_t sum() const {
-    const auto pairs = uint64_t(_mm512_reduce_add_epi64(words)), one = uint64_t(_mm512_reduce_add_epi64(upper));
-    return pairs - (one << 32) + one;
+    const __m512i both = _mm512_add_epi64(_mm512_sub_epi64(words, _mm512_slli_epi64(upper, 32)), upper);
+    return uint64_t(_mm512_reduce_add_epi64(both));
   }
 };
 
@@ -92,8 +92,9 @@ struct Float16Sums {
     magnitudes = _mm512_add_epi32(magnitudes, _mm512_madd_epi16(mantissas, powers));
 #endif
   }
-  // The roots of two registers of codes; four corrections stay within 2^28, and a constant that is at hand makes them
+  // The roots of two registers of codes; four corrections stay within 2^30, and a constant that is at hand makes them
   // positive.
+  static_assert(float16_root::base_exponent << 23 > uint32_t(1) << 30);
   void add(const Roots& two_registers) {
     roots.add(two_registers.whole);
     corrections.add(_mm512_add_epi32(two_registers.correction, base_exponent));
@@ -157,7 +158,7 @@ inline __m512i lanes_of(const uint16_t* codes, __m512i least) {
   return _mm512_sub_epi16(_mm512_slli_epi16(_mm512_loadu_si512(codes), 1), least);
 }
 // Of the 64 codes of two registers those that are not inside go to `left`, but for zeros; returns how many are not.
-inline size_t leave(const uint16_t* codes, __m512i least, __m512i end, uint16_t* left, size_t& count) {
+inline size_t leave_outside(const uint16_t* codes, __m512i least, __m512i end, uint16_t* left, size_t& count) {
   uint64_t beyond = 0, zeros = 0;
   for (int half = 0; half < 2; ++half) {
     const __m512i lanes = lanes_of(codes + half * code_stretch, least);
@@ -188,8 +189,8 @@ inline __attribute__((always_inline)) Float16Sums::Roots step(const Float16Sums&
 // With counters, the first half of a turn is counted, which takes as long as the roots of the other.
 //
 // All constants are in registers: a load waits for stores on their way that share its place within a page and a few
-// bits of the page's physical address, and counters are stored to all the while. Two constants in memory cost a sixth,
-// in some runs of a program and not in others.
+// bits of the page's physical address, and counters are stored to all the while. Three constants in memory cost a
+// sixth, in some runs of a program and not in others.
 template <bool counts>
 size_t sum_float16_codes(const uint16_t* codes, size_t n, int octave, ExactTerms out[3], uint16_t* left,
                          uint32_t* counters) {
@@ -220,7 +221,7 @@ size_t sum_float16_codes(const uint16_t* codes, size_t n, int octave, ExactTerms
   }
   size_t count = 0, others = 0;
   for (; beyond != 0; beyond &= beyond - 1)
-    others += leave(at - (size_t(__builtin_ctzll(beyond)) + 1) * turn + counted, least, end, left, count);
+    others += leave_outside(at - (size_t(__builtin_ctzll(beyond)) + 1) * turn + counted, least, end, left, count);
   const int unit = octave - 31 - float16_root::fraction_bits;
   const uint128 roots = sums.root_sum(turns) - uint128(others) * window.root_of_others();
   out[0] = {2, {uint64_t(roots), uint64_t(roots >> 64)}, {unit, unit + 64}};

@@ -14,8 +14,8 @@ namespace {
 inline constexpr size_t stretch_size = 1024;  // elements
 inline constexpr size_t most_exponents = 32;  // at a time
 
-// Of a stretch's whole rows; the least and the largest bits seen. Asks for what lies `ahead` elements on: the loop over
-// the next stretch begins too late for the processor to read ahead by itself.
+// Of a stretch's whole rows; the least and the largest bits seen. Asks for what lies `ahead` elements on, and twice as
+// far: the loop over the next stretch begins too late for the processor to read ahead by itself.
 struct FloatExtent {
   int32_t least, largest;
 };

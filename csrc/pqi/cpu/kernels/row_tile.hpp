@@ -58,8 +58,8 @@ inline __attribute__((always_inline)) void transpose_square(typename Registers<K
   if constexpr (width >= 4 * part) halve_pairs<2 * part>(x, pairs, places);
 }
 
-// Elements of each row that are asked for ahead, beyond the last one from where neighbouring rows follow: so many short
-// streams are more than the hardware prefetches by itself.
+// How many elements ahead each row is asked for, for the nearer and the farther cache, beyond its last one from where
+// neighbouring rows follow: so many short streams are more than the hardware prefetches by itself.
 constexpr size_t near_ahead = 64, far_ahead = 128;
 
 // The bits of magnitudes as keys.
@@ -111,7 +111,7 @@ class RowBlocks {
   // How far from a row's beginning its element i is, or an element of the row that follows so many tiles later.
   size_t place(size_t i) const { return i / width_ * (width_ * lanes) + i % width_; }
 
-  // The 16 elements from `at` on of row j, for every j, into lane j; those from `soon` and `later` on are wanted then.
+  // The 16 elements from `at` on of row j, for every j, into lane j; asks for those from `soon` and `later` on.
   template <class Finish>
   void load(const char* const* rows, size_t at, size_t soon, size_t later, K* out, Finish finish) const {
     typedef typename Registers<K>::Keys Keys;
