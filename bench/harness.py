@@ -1,4 +1,5 @@
-"""Time one call in rounds, each next to a read pass over the same bytes on the same threads in the same process."""
+"""Time one call in rounds, each next to a read pass over the same bytes on the same threads in the same process, and
+begun while the machine is quiet."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 import pqi
 from data import DTYPES, Array, Data, weights
 from pqi import _core
+from quiet import Patience
 
 if TYPE_CHECKING:
     from plan import Point
@@ -115,7 +117,7 @@ def seconds(call: Call) -> tuple[Any, float]:
 
 
 def run(benchmark: BenchmarkFixture, job: Job, contender: Contender, point: Point) -> None:
-    """Check a contender's result and time it, with a read pass before every round."""
+    """Check a contender's result and time it in rounds."""
     x = job.vectors.of(weights(point.data))
     call = contender.prepare(point.data, job.vectors)
     use_threads(point.threads)
@@ -128,7 +130,8 @@ def run(benchmark: BenchmarkFixture, job: Job, contender: Contender, point: Poin
     batch = max(1, min(2000, int(2e-3 / once)))
     least = 1 if once >= PATIENCE else LEAST.get(contender.library, 3)
     rounds = max(least, min(50, int(SECONDS / (once * batch))))
-    ratios = in_rounds(benchmark, call, x, batch, rounds)
+    patience = Patience()
+    ratios = in_rounds(benchmark, call, x, batch, rounds, patience)
     benchmark.extra_info.update(
         job=job.name,
         library=contender.library,
@@ -136,11 +139,15 @@ def run(benchmark: BenchmarkFixture, job: Job, contender: Contender, point: Poin
         threads=point.threads,
         seconds=statistics.median(benchmark.stats.stats.data) / batch,  # type: ignore[union-attr]
         passes=statistics.median(ratios),
+        rounds=rounds,
+        disturbed=patience.disturbed,
         isa=pqi.info()["isa"],
     )
 
 
-def in_rounds(benchmark: BenchmarkFixture, call: Call, x: Array, batch: int, rounds: int) -> list[float]:
+def in_rounds(
+    benchmark: BenchmarkFixture, call: Call, x: Array, batch: int, rounds: int, patience: Patience
+) -> list[float]:
     """Time batches of calls, and return each round's multiple of the read pass before it."""
     view = _core.View.of_numpy(x, "x")
     passes: list[float] = []
@@ -150,6 +157,7 @@ def in_rounds(benchmark: BenchmarkFixture, call: Call, x: Array, batch: int, rou
             what()
 
     def read() -> None:
+        patience.wait()
         passes.append(seconds(lambda: repeat(lambda: _core.read_pass(view)))[1])
 
     benchmark.pedantic(  # type: ignore[no-untyped-call]

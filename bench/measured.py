@@ -34,6 +34,7 @@ class Run(NamedTuple):
 
     timings: dict[Key, Timing]
     hardware: str
+    disturbed: float = 0.0  # the share of rounds that began while the machine was not quiet
 
     @property
     def centre(self) -> Key:
@@ -68,7 +69,8 @@ def run_of(results: dict[str, Any]) -> Run:
     timings = {
         Key(*(about[name] for name in Key._fields)): Timing(about["seconds"], about["passes"]) for about in entries
     }
-    return Run(timings, hardware(results["machine_info"], entries[0]))
+    disturbed = sum(about["disturbed"] for about in entries) / sum(about["rounds"] for about in entries)
+    return Run(timings, hardware(results["machine_info"], entries[0]), disturbed)
 
 
 def hardware(machine: dict[str, Any], about: dict[str, Any]) -> str:

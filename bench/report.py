@@ -3,8 +3,9 @@
     python bench/report.py --run     time everything first (some twelve minutes with all peers installed)
     python bench/report.py           write the last run's results again
 
-PQI_BENCH_SECONDS (0.5, per case) and the axes in bench/plan.py change a run; PQI_BENCH_ONLY, a pytest -k expression,
-leaves cases out. Files are written for any run: commit those of a full one on a quiet machine.
+PQI_BENCH_SECONDS (0.5, per case), PQI_BENCH_QUIET (10, per case, to wait for a quiet machine) and the axes in
+bench/plan.py change a run; PQI_BENCH_ONLY, a pytest -k expression, leaves cases out. Files are written for any run:
+commit those of a full one on a quiet machine.
 """
 
 from __future__ import annotations

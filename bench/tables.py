@@ -108,17 +108,20 @@ def axis_table(run: Run, axis: str) -> list[str]:
     )
 
 
-ABOUT = (
-    "Medians. A read pass is one streaming read of the same bytes on the same threads, timed before every round in\n"
-    "the same process. "
-)
+def about(run: Run) -> str:
+    """Return what the figures are."""
+    return (
+        "Medians. A read pass is one streaming read of the same bytes on the same threads, timed before every round\n"
+        "in the same process. Rounds wait for a quiet machine, where work within the caches takes at most a fifth\n"
+        f"longer than at its best; {run.disturbed:.0%} lost patience and began without. {run.hardware}"
+    )
 
 
 def readme_section(run: Run) -> str:
     """Return what stands in the README."""
-    about = f"Written by `make bench`, with [every timing](docs/bench.md). {ABOUT}{run.hardware} Bold: within its bar."
+    text = f"Written by `make bench`, with [every timing](docs/bench.md). {about(run)} Bold: within its bar."
     figure = "![Time of every job in read passes, by library, with its bar](docs/bench.svg)"
-    return "\n".join([about, "", *bars_table(run), "", figure, ""])
+    return "\n".join([text, "", *bars_table(run), "", figure, ""])
 
 
 def page(run: Run) -> str:
@@ -126,7 +129,7 @@ def page(run: Run) -> str:
     tables = [size_table(run, n) for n in sorted({key.n for key in run.timings}, reverse=True)]
     tables += [axis_table(run, axis) for axis in ("dtype", "distribution", "threads")]
     body = "\n\n".join("\n".join(table) for table in tables if table)
-    return f"# Every timing\n\nWritten by `make bench`. {ABOUT}{run.hardware}\n\n{body}\n"
+    return f"# Every timing\n\nWritten by `make bench`. {about(run)}\n\n{body}\n"
 
 
 def misses(run: Run) -> list[str]:

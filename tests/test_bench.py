@@ -23,6 +23,7 @@ SETTINGS = {
     "PQI_BENCH_DISTRIBUTIONS": "normal,lognormal,constant,int4,bits",
     "PQI_BENCH_THREADS": "2,1",
     "PQI_BENCH_SECONDS": "0",
+    "PQI_BENCH_QUIET": "0",
     "PQI_BENCH_FULL": "",
 }
 
