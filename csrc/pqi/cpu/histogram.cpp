@@ -46,6 +46,10 @@ Histogram histogram_of(const Groups& groups, size_t group) {
 
 uint64_t Histogram::live() const { return std::accumulate(counts.begin(), counts.end(), uint64_t(0)); }
 
+bool Histogram::holds_own_codes() const {
+  return std::all_of(counts.begin() + ptrdiff_t(codes_of(dtype)), counts.end(), [](uint64_t n) { return n == 0; });
+}
+
 double topk_threshold(const Histogram& histogram, uint64_t k) {
   uint64_t found = 0;
   for (size_t code = histogram.counts.size(); k > 0 && code-- > 0;)

@@ -12,6 +12,8 @@ struct Histogram {
   Buffer<uint64_t> counts;
 
   uint64_t live() const;
+  // Whether codes that the type does not have are counted zero times.
+  bool holds_own_codes() const;
 };
 
 bool uses_histogram(const Groups& groups, size_t size);
