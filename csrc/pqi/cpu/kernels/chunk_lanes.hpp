@@ -243,7 +243,6 @@ inline __attribute__((always_inline)) void add_chunks(size_t count, Unfolded<T>&
     reader.open(chunk_at(i));
     ChunkLanes<which, T> chunk(reader.zero);
     for (;; reader.pairs.advance()) {
-      if constexpr (which & sum_half) reader.pairs.ask_ahead();
       T number[2 * lanes];
       reader.read(number);
       chunk.add(number, [&](int j) __attribute__((always_inline)) { return root(number[j]); });

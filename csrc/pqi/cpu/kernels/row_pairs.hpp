@@ -46,7 +46,7 @@ class RowPairs {
   }
 
   // Asks for what comes after the pair where it lies.
-  PQI_HD void ask_ahead() const noexcept {
+  PQI_HD void ask_ahead() const {
     constexpr size_t line = 64 / sizeof(T);
     for (size_t j = 0; j < pair; j += line) read_ahead(at_ + j);
   }
