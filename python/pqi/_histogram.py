@@ -67,7 +67,7 @@ class Histogram(Accumulator):
 
     @classmethod
     def from_state(cls, state: State) -> Self:
-        """Return the histogram with this state."""
+        """Return the histogram with this state; ValueError if it counts codes that its type does not have."""
         dtype, counts = _check_accumulator.state_of("Histogram", state, ("dtype", "counts"))
         return cls._of(_check_accumulator.integer("dtype", dtype.reshape(-1)), counts)
 
