@@ -55,13 +55,15 @@ inline __attribute__((always_inline)) void add_stretch(const CodeWords* words, C
   }
 }
 
-// The sum of all lanes, which are whole numbers, in units of 1/factor.
+// The sum of all lanes, which are whole numbers, in units of 1/factor. It wraps where they are too large, which is so
+// only where another thread has changed the codes since their greatest was looked for.
 inline uint64_t whole_sum(const CodeLanes::Number numbers[2][2], double factor) {
   typedef int64_t Whole __attribute__((vector_size(8 * vector_lanes)));
-  Whole sum{};
-  for (int i = 0; i < 4; ++i) sum += __builtin_convertvector(numbers[i / 2][i % 2] * factor, Whole);
+  WideLanes::Bits sum{};
+  for (int i = 0; i < 4; ++i)
+    sum += bits_as<WideLanes::Bits>(__builtin_convertvector(numbers[i / 2][i % 2] * factor, Whole));
   uint64_t total = 0;
-  for (int j = 0; j < vector_lanes; ++j) total += uint64_t(sum[j]);
+  for (int j = 0; j < vector_lanes; ++j) total += sum[j];
   return total;
 }
 
