@@ -62,13 +62,14 @@ struct RegisterArray {
     for (int i = 0; i < count; ++i) part[i] = count <= 2 ? Register{} : Register{} + zero;
   }
   PQI_HD void load(const T* from) {
-    for (int i = 0; i < count; ++i) part[i] = WideLanes::load<Register>(from + i * width);
+    for (int i = 0; i < count; ++i) part[i] = load_register<Register>(from + i * width);
   }
   PQI_HD void store(T* to) const {
-    for (int i = 0; i < count; ++i) std::memcpy(to + i * width, &part[i], sizeof(Register));
+#pragma GCC unroll 16
+    for (int i = 0; i < count; ++i) store_register(part[i], to + i * width);
   }
   PQI_HD void add(const T* terms) {
-    for (int i = 0; i < count; ++i) part[i] += WideLanes::load<Register>(terms + i * width);
+    for (int i = 0; i < count; ++i) part[i] += load_register<Register>(terms + i * width);
   }
 };
 

@@ -64,9 +64,7 @@ struct CutSearch {
 
   static inline __attribute__((always_inline)) Keys smaller(Keys a, Keys b) { return a < b ? a : b; }
   static inline __attribute__((always_inline)) Keys load(const Signed* row, int r) {
-    Keys keys;
-    __builtin_memcpy(&keys, row + r * size, sizeof keys);
-    return keys;
+    return load_register<Keys>(row + r * size);
   }
 
   static bool some(Keys x) {

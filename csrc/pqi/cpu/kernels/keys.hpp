@@ -103,11 +103,7 @@ size_t count_in_registers(const K* bits, size_t n, K mask, K threshold, uint64_t
   Keys count[4] = {};
   size_t i = 0;
   for (; i + step <= n; i += step) {
-    for (size_t j = 0; j < 4; ++j) {
-      Keys keys;
-      std::memcpy(&keys, bits + i + j * width, sizeof keys);
-      count[j] -= ((keys & kept) ^ turn) > limit;
-    }
+    for (size_t j = 0; j < 4; ++j) count[j] -= ((load_register<Keys>(bits + i + j * width) & kept) ^ turn) > limit;
   }
   const Keys sum = (count[0] + count[1]) + (count[2] + count[3]);
   for (size_t j = 0; j < width; ++j) total += uint64_t(sum[j]);

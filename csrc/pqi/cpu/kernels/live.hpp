@@ -133,11 +133,8 @@ uint64_t count_true(const uint8_t* live, size_t n) {
   size_t i = 0;
   while (i + width <= n) {
     Bytes counts{};
-    for (size_t step = 0; step < most && i + width <= n; ++step, i += width) {
-      Bytes bytes;
-      std::memcpy(&bytes, live + i, width);
-      counts -= bytes != Bytes{};
-    }
+    for (size_t step = 0; step < most && i + width <= n; ++step, i += width)
+      counts -= load_register<Bytes>(live + i) != Bytes{};
     for (size_t j = 0; j < width; ++j) count += uint64_t(counts[j]);
   }
   for (; i < n; ++i) count += live[i] != 0;

@@ -10,17 +10,10 @@
 #include <utility>
 
 #include "../kernels.hpp"
+#include "registers.hpp"
 
 namespace pqi::cpu {
 namespace {
-
-#if defined(__AVX512F__)
-constexpr int register_bytes = 64;
-#elif defined(__AVX2__)
-constexpr int register_bytes = 32;
-#else
-constexpr int register_bytes = 16;
-#endif
 
 constexpr int block_rows = network_rows;
 
@@ -96,9 +89,11 @@ void sort_block(K* rows) {
   typedef typename Registers<K>::Keys Keys;
   for (int lane = 0; lane < lanes; lane += Registers<K>::width) {
     Keys block[block_rows];
-    for (int i = 0; i < block_rows; ++i) __builtin_memcpy(&block[i], rows + i * lanes + lane, sizeof(Keys));
+#pragma GCC unroll 16
+    for (int i = 0; i < block_rows; ++i) block[i] = load_register<Keys>(rows + i * lanes + lane);
     apply<network>(block);
-    for (int i = 0; i < block_rows; ++i) __builtin_memcpy(rows + i * lanes + lane, &block[i], sizeof(Keys));
+#pragma GCC unroll 16
+    for (int i = 0; i < block_rows; ++i) store_register(block[i], rows + i * lanes + lane);
   }
 }
 
@@ -128,13 +123,11 @@ void pass(K* tile, size_t span) {
       Keys rows[count];
 #pragma GCC unroll 16
       for (int k = 0; k < count; ++k)
-        __builtin_memcpy(&rows[k], (k < count / 2 ? upward : downward) + size_t(k) * stride * lanes + lane,
-                         sizeof(Keys));
+        rows[k] = load_register<Keys>((k < count / 2 ? upward : downward) + size_t(k) * stride * lanes + lane);
       apply<pass_network<levels, opening>>(rows);
 #pragma GCC unroll 16
       for (int k = 0; k < count; ++k)
-        __builtin_memcpy((k < count / 2 ? upward : downward) + size_t(k) * stride * lanes + lane, &rows[k],
-                         sizeof(Keys));
+        store_register(rows[k], (k < count / 2 ? upward : downward) + size_t(k) * stride * lanes + lane);
     }
   }
 }

@@ -122,15 +122,14 @@ class RowBlocks {
 #pragma GCC unroll 16
         for (int r = 0; r < width; ++r) {
           const char* const row = rows[lane + r] + size_t(first) * sizeof(K);
-          Keys bits;
-          __builtin_memcpy(&bits, row + at * sizeof(K), sizeof bits);
-          block[first + r] = key_(bits);
+          block[first + r] = key_(load_register<Keys>(row + at * sizeof(K)));
           if (first % (64 / int(sizeof(K))) == 0) read_ahead(row + soon * sizeof(K), row + later * sizeof(K));
         }
         transpose_square<K>(block + first);
       }
       finish(block);
-      for (int i = 0; i < block_rows; ++i) __builtin_memcpy(out + i * lanes + lane, &block[i], sizeof(Keys));
+#pragma GCC unroll 16
+      for (int i = 0; i < block_rows; ++i) store_register(block[i], out + i * lanes + lane);
     }
   }
 

@@ -29,14 +29,12 @@ using Lanes = std::make_integer_sequence<int, Row<K>::width>;
 
 template <class K, int... part>
 inline __attribute__((always_inline)) Row<K> load(const K* from, std::integer_sequence<int, part...>) {
-  Row<K> row;
-  (__builtin_memcpy(&row.parts[part], from + part * Row<K>::width, register_bytes), ...);
-  return row;
+  return {{load_register<typename Row<K>::Register>(from + part * Row<K>::width)...}};
 }
 
 template <class K, int... part>
 inline __attribute__((always_inline)) void store(const Row<K>& row, K* to, std::integer_sequence<int, part...>) {
-  (__builtin_memcpy(to + part * Row<K>::width, &row.parts[part], register_bytes), ...);
+  (store_register(row.parts[part], to + part * Row<K>::width), ...);
 }
 
 // Lanes first, first + 1, … of a row, each compared with its number ^ mask of another (or the same) row, `other`: lanes

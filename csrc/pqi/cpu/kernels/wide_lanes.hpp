@@ -10,6 +10,7 @@
 #endif
 
 #include "../../quick_power.hpp"
+#include "registers.hpp"
 
 namespace pqi::cpu {
 namespace {
@@ -44,11 +45,9 @@ struct WideLanes {
 
   template <class Vector, class T>
   PQI_HD static Vector load(const T* from) {
-    Vector vector;
-    std::memcpy(&vector, from, sizeof vector);
-    return vector;
+    return load_register<Vector>(from);
   }
-  PQI_HD static void store(double* to, Number vector) { std::memcpy(to, &vector, sizeof vector); }
+  PQI_HD static void store(double* to, Number vector) { store_register(vector, to); }
   PQI_HD static Number all(double x) { return Number{} + x; }
 
   template <class Table>
@@ -84,10 +83,12 @@ struct WideLanes {
   PQI_HD static Number exact_product_sum(Number a, Number b, double c) { return exact_product_sum(a, b, all(c)); }
   PQI_HD static Number exact_product_sum(Number a, double b, double c) { return exact_product_sum(a, all(b), all(c)); }
 
+  // In one operation, of which compilers make several.
   PQI_HD static Number widened(FloatBits bits) {
 #if defined(__AVX512F__)
-    return bits_as<Number>(
-        _mm512_maskz_cvtps_pd(0xff, bits_as<__m256>(bits)));  // in one operation; the compiler makes it four
+    return bits_as<Number>(_mm512_maskz_cvtps_pd(0xff, bits_as<__m256>(bits)));
+#elif defined(__AVX2__)
+    return bits_as<Number>(_mm256_cvtps_pd(bits_as<__m128>(bits)));
 #else
     return __builtin_convertvector(bits_as<Floats>(bits), Number);
 #endif
