@@ -37,10 +37,16 @@ PQI_HD void add_roots(T a, T b, double& sum, T& low) {
   low += roots.low();
 }
 
-// A lane's sum of roots with what was left aside; where that is infinite, the sum is.
+// What was left aside of a lane's roots; nothing where it is infinite, as then the sum is.
+template <class T>
+PQI_HD T left_aside(T low) {
+  return low - low == T(0) ? low : T(0);
+}
+
+// A lane's sum of roots with what was left aside.
 template <class T>
 PQI_HD double close_roots(double sum, T low) {
-  return sum + (low - low == T(0) ? double(low) : 0.0);
+  return sum + double(left_aside(low));
 }
 
 // a + b as a double-double, exact.

@@ -73,36 +73,49 @@ struct RegisterArray {
   }
 };
 
-// Whether a pair's roots are begun before the pair ahead of it is added up, and quotients added a pair later. Otherwise
-// operations that wait for either fill what a processor looks ahead with. It takes the registers of AVX-512.
-#ifdef __AVX512F__
+// Whether a pair's roots are begun before the pair ahead of it is added up; otherwise operations that wait for them
+// fill what a processor looks ahead with. With the registers of AVX-512 quotients are added a pair later, too; with
+// those of AVX2 it takes all of them for a part of the lanes at a time, and elements that do not live would be cleared
+// for each.
+#if defined(__AVX512F__)
+template <bool>
 constexpr bool begins_early = true;
+constexpr bool adds_later = true;
+constexpr int begun_lanes = lanes;
+#elif defined(__AVX2__)
+template <bool masked>
+constexpr bool begins_early = !masked;
+constexpr bool adds_later = false;
+constexpr int begun_lanes = lanes / 2;
 #else
+template <bool>
 constexpr bool begins_early = false;
+constexpr bool adds_later = false;
+constexpr int begun_lanes = lanes;
 #endif
 
-// Two rows of numbers whose roots are under way.
-template <class T>
+// `width` lanes of two rows of numbers whose roots are under way.
+template <class T, int width>
 struct BegunPair {
-  RegisterArray<T, 2 * lanes> numbers, roots;
+  RegisterArray<T, 2 * width> numbers, roots;
 
-  PQI_HD void begin(const T number[2 * lanes]) {
-    T found[2 * lanes];
+  PQI_HD void begin(const T number[2 * width]) {
+    T found[2 * width];
 #pragma omp simd
-    for (int j = 0; j < 2 * lanes; ++j) found[j] = root(number[j]);
+    for (int j = 0; j < 2 * width; ++j) found[j] = root(number[j]);
     numbers.load(number);
     roots.load(found);
   }
   // Keeps the compiler from beginning them later than here.
   PQI_HD void hold() {
-#ifdef __AVX512F__
+#ifdef __AVX2__
     for (int i = 0; i < roots.count; ++i) settle(roots.part[i]);
 #endif
   }
 };
 
-// The lanes of one chunk.
-template <unsigned which, class T>
+// `width` lanes of one chunk.
+template <unsigned which, class T, int width>
 class ChunkLanes {
  public:
   PQI_HD explicit ChunkLanes(double zero) {
@@ -110,31 +123,31 @@ class ChunkLanes {
     one_.clear(zero);
     two_.clear(zero);
     low_.clear(T(zero));
-    if constexpr (begins_early) rounding_.clear(T(zero));
-    if constexpr (begins_early) correction_.clear(T(zero));
+    if constexpr (adds_later) rounding_.clear(T(zero));
+    if constexpr (adds_later) correction_.clear(T(zero));
   }
 
   // root_at(j) is the root of number[j].
   template <class RootAt>
-  PQI_HD void add(const T number[2 * lanes], RootAt root_at) {
-    T low[lanes], rounding[lanes], correction[lanes];
-    double roots[lanes], numbers[lanes], squares[lanes];
+  PQI_HD void add(const T number[2 * width], RootAt root_at) {
+    T low[width], rounding[width], correction[width];
+    double roots[width], numbers[width], squares[width];
 #pragma omp simd
-    for (int j = 0; j < lanes; ++j) {
-      const T a = number[j], b = number[j + lanes];
+    for (int j = 0; j < width; ++j) {
+      const T a = number[j], b = number[j + width];
       const double wide_a = double(a), wide_b = double(b);
       if constexpr (which & sum_half) {
-        const RootPair<T> both = root_pair(a, b, root_at(j), root_at(j + lanes));
+        const RootPair<T> both = root_pair(a, b, root_at(j), root_at(j + width));
         roots[j] = double(both.sum);
-        if constexpr (begins_early) rounding[j] = both.rounding;
-        if constexpr (begins_early) correction[j] = both.correction;
-        if constexpr (!begins_early) low[j] = both.rounding + both.correction;  // low() keeps GCC from vectorising
+        if constexpr (adds_later) rounding[j] = both.rounding;
+        if constexpr (adds_later) correction[j] = both.correction;
+        if constexpr (!adds_later) low[j] = both.rounding + both.correction;  // low() keeps GCC from vectorising
       }
       if constexpr (which & sum_one) numbers[j] = wide_a + wide_b;
       if constexpr (which & sum_two) squares[j] = wide_a * wide_a + wide_b * wide_b;
     }
     if constexpr (which & sum_half) half_.add(roots);
-    if constexpr ((which & sum_half) && begins_early) {
+    if constexpr ((which & sum_half) && adds_later) {
       add_latest();
       rounding_.load(rounding);
       correction_.load(correction);
@@ -145,19 +158,20 @@ class ChunkLanes {
     if constexpr (which & sum_two) two_.add(squares);
   }
 
-  PQI_HD void add(const BegunPair<T>& pair) {
-    T number[2 * lanes], found[2 * lanes];
+  PQI_HD void add(const BegunPair<T, width>& pair) {
+    T number[2 * width], found[2 * width];
     pair.numbers.store(number);
     pair.roots.store(found);
     add(number, [&](int j) __attribute__((always_inline)) { return found[j]; });
   }
 
-  PQI_HD void store(size_t i, Unfolded<T>& out) {
-    if constexpr ((which & sum_half) && begins_early) add_latest();
-    if constexpr (which & sum_half) half_.store(out.sum[0][i]);
-    if constexpr (which & sum_half) low_.store(out.low[i]);
-    if constexpr (which & sum_one) one_.store(out.sum[1][i]);
-    if constexpr (which & sum_two) two_.store(out.sum[2][i]);
+  // As lanes `first` and on of the i-th chunk.
+  PQI_HD void store(size_t i, int first, Unfolded<T>& out) {
+    if constexpr ((which & sum_half) && adds_later) add_latest();
+    if constexpr (which & sum_half) half_.store(out.sum[0][i] + first);
+    if constexpr (which & sum_half) low_.store(out.low[i] + first);
+    if constexpr (which & sum_one) one_.store(out.sum[1][i] + first);
+    if constexpr (which & sum_two) two_.store(out.sum[2][i] + first);
   }
 
  private:
@@ -165,12 +179,12 @@ class ChunkLanes {
     for (int i = 0; i < low_.count; ++i) low_.part[i] += rounding_.part[i] + correction_.part[i];
   }
 
-  RegisterArray<double, lanes> half_, one_, two_;
-  RegisterArray<T, lanes> low_, rounding_, correction_;  // the last two of the latest pair, if it begins early
+  RegisterArray<double, width> half_, one_, two_;
+  RegisterArray<T, width> low_, rounding_, correction_;  // the last two of the latest pair, if added later
 };
 
-// Chunks' pairs as numbers.
-template <bool masked, class Elements>
+// Chunks' pairs as numbers, `width` lanes of each at a time.
+template <bool masked, int width, class Elements>
 class ChunkReader {
  public:
   using Stored = typename Elements::Stored;
@@ -182,19 +196,30 @@ class ChunkReader {
     pairs.open(chunk.x, chunk.live, chunk.n);
     factor_ = chunk.factor;
     zero = bits_as<double>(uint64_t(chunk.n) >> 63);
+    first_ = 0;
   }
-  PQI_HD void read(T number[2 * lanes]) const {
-    const Stored* const elements = pairs.elements();
+  // The same chunk's next lanes.
+  PQI_HD void reopen() {
+    pairs.rewind();
+    first_ += width;
+  }
+  // The first of the lanes that are being read.
+  PQI_HD int first() const { return width < lanes ? first_ : 0; }
+
+  PQI_HD void read(T number[2 * width]) const {
+    const Stored* const elements = pairs.elements() + first();
+    constexpr int stretch = width < lanes ? width : 2 * lanes;  // both rows at once: halves are split and put together
+    for (int from = 0, to = 0; to < 2 * width; from += lanes, to += stretch)
 #pragma omp simd
-    for (int j = 0; j < 2 * lanes; ++j) number[j] = magnitude(Elements::number(elements[j])) * factor_;
+      for (int j = 0; j < stretch; ++j) number[to + j] = magnitude(Elements::number(elements[from + j])) * factor_;
   }
-  PQI_HD void begin(BegunPair<T>& pair) const {
-    T number[2 * lanes];
-    pairs.ask_ahead();
+  PQI_HD void begin(BegunPair<T, width>& pair) const {
+    T number[2 * width];
+    if (first() == 0) pairs.ask_ahead();
     read(number);
     pair.begin(number);
   }
-  PQI_HD void begin_next(BegunPair<T>& pair) {
+  PQI_HD void begin_next(BegunPair<T, width>& pair) {
     pairs.advance();
     begin(pair);
     pair.hold();
@@ -205,16 +230,17 @@ class ChunkReader {
 
  private:
   T factor_ = 0;
+  int first_ = 0;
 };
 
 // As add_chunks, roots begun early.
-template <unsigned which, class Reader, class T, class ChunkAt>
+template <unsigned which, int width, class Reader, class T, class ChunkAt>
 inline __attribute__((always_inline)) void add_begun(Reader& reader, size_t count, Unfolded<T>& out, ChunkAt chunk_at) {
-  BegunPair<T> pair, next;
+  BegunPair<T, width> pair, next;
   reader.open(chunk_at(0));
   reader.begin(pair);
-  for (size_t i = 0; i < count; ++i) {
-    ChunkLanes<which, T> chunk(reader.zero);
+  for (size_t i = 0; i < count;) {
+    ChunkLanes<which, T, width> chunk(reader.zero);
     while (!reader.pairs.last()) {
       reader.begin_next(next);
       chunk.add(pair);
@@ -225,31 +251,37 @@ inline __attribute__((always_inline)) void add_begun(Reader& reader, size_t coun
       reader.begin_next(pair);
       chunk.add(next);
     }
-    const bool more = i + 1 < count;
-    if (more) reader.open(chunk_at(i + 1));
+    const size_t here = i;
+    const int first = reader.first();
+    const bool whole = first + width == lanes, more = !whole || i + 1 < count;
+    i += whole;
+    if (!whole) reader.reopen();
+    if (whole && more) reader.open(chunk_at(i));
     if (more) reader.begin(next);  // held in its place it would cost short rows 2 %
     chunk.add(pair);
     if (more) pair = next;
-    chunk.store(i, out);
+    chunk.store(here, first, out);
   }
 }
 
 // Adds up `count` chunks, at least one. chunk_at(i), the i-th one, is called once each, in order.
 template <unsigned which, bool masked, class Elements, class T = typename Elements::Number, class ChunkAt>
 inline __attribute__((always_inline)) void add_chunks(size_t count, Unfolded<T>& out, ChunkAt chunk_at) {
+  constexpr bool early = (which & sum_half) != 0 && begins_early<masked>;
+  constexpr int width = early ? begun_lanes : lanes;
   PairRoom<typename Elements::Stored> room;
-  ChunkReader<masked, Elements> reader(room);
-  if constexpr ((which & sum_half) && begins_early) return add_begun<which>(reader, count, out, chunk_at);
+  ChunkReader<masked, width, Elements> reader(room);
+  if constexpr (early) return add_begun<which, width>(reader, count, out, chunk_at);
   for (size_t i = 0; i < count; ++i) {
     reader.open(chunk_at(i));
-    ChunkLanes<which, T> chunk(reader.zero);
+    ChunkLanes<which, T, width> chunk(reader.zero);
     for (;; reader.pairs.advance()) {
       T number[2 * lanes];
       reader.read(number);
       chunk.add(number, [&](int j) __attribute__((always_inline)) { return root(number[j]); });
       if (reader.pairs.last()) break;
     }
-    chunk.store(i, out);
+    chunk.store(i, 0, out);
   }
 }
 

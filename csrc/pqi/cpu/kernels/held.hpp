@@ -5,7 +5,7 @@
 namespace pqi::cpu {
 namespace {
 
-#ifdef __AVX512F__
+#ifdef __AVX2__
 
 // Keeps the compiler from making a constant anew in every turn of a loop.
 template <class Register>

@@ -27,14 +27,22 @@ class RowPairs {
   PQI_HD void open(const T* x, const uint8_t* live, size_t n) {
     const size_t whole = n / pair, rest = n % pair;
     padded_ = rest > 0 || n == 0;
-    left_ = whole + padded_;
-    at_ = whole > 0 ? x : room_.padded;
-    live_ = whole > 0 ? live : room_.padded_live;
+    count_ = whole + padded_;
+    begin_ = whole > 0 ? x : room_.padded;
+    begin_live_ = whole > 0 ? live : room_.padded_live;
+    rewind();
     if (padded_ == 0) return;
     const T* const last = x + whole * pair;
 #pragma omp simd
     for (size_t j = 0; j < pair; ++j) room_.padded[j] = j < rest ? last[j] : T(0);
     for (size_t j = 0; masked && j < pair; ++j) room_.padded_live[j] = j < rest ? live[whole * pair + j] : 0;
+  }
+
+  // Moves to the first pair again.
+  PQI_HD void rewind() {
+    left_ = count_;
+    at_ = begin_;
+    live_ = begin_live_;
   }
 
   // The elements of both rows, until the next call.
@@ -63,10 +71,10 @@ class RowPairs {
   static constexpr size_t pair = 2 * lanes;
 
   PairRoom<T>& room_;
-  const T* at_ = nullptr;
-  const uint8_t* live_ = nullptr;
-  size_t left_ = 0;    // pairs from this one on
-  size_t padded_ = 0;  // of them padded, 0 or 1
+  const T *begin_ = nullptr, *at_ = nullptr;
+  const uint8_t *begin_live_ = nullptr, *live_ = nullptr;
+  size_t count_ = 0, left_ = 0;  // pairs, and those from this one on
+  size_t padded_ = 0;            // of them padded, 0 or 1
 };
 
 }  // namespace

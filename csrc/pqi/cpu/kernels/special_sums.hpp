@@ -42,8 +42,11 @@ template <unsigned which, class T, class Out>
 inline __attribute__((always_inline)) void fold_all(Unfolded<T>& rows, size_t count, Out out) {
   if constexpr (which & sum_half) {
     for (size_t i = 0; i < count; ++i) {
+      T left[lanes];  // by itself: compared as doubles it would take twice as long
 #pragma omp simd
-      for (int j = 0; j < lanes; ++j) rows.sum[0][i][j] = close_roots(rows.sum[0][i][j], rows.low[i][j]);
+      for (int j = 0; j < lanes; ++j) left[j] = left_aside(rows.low[i][j]);
+#pragma omp simd
+      for (int j = 0; j < lanes; ++j) rows.sum[0][i][j] += double(left[j]);
     }
   }
   for (int power = 0; power < 3; ++power)
