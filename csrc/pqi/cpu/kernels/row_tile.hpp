@@ -118,6 +118,7 @@ class RowBlocks {
     constexpr int width = Registers<K>::width;
     for (int lane = 0; lane < lanes; lane += width) {
       Keys block[block_rows];
+#pragma GCC unroll 4
       for (int first = 0; first < block_rows; first += width) {
 #pragma GCC unroll 16
         for (int r = 0; r < width; ++r) {
