@@ -37,16 +37,10 @@ PQI_HD void add_roots(T a, T b, double& sum, T& low) {
   low += roots.low();
 }
 
-// What was left aside of a lane's roots; nothing where it is infinite, as then the sum is.
+// What float roots left aside of a lane's sum, to be added to it; nothing where it is infinite, as then the sum is.
 template <class T>
 PQI_HD T left_aside(T low) {
   return low - low == T(0) ? low : T(0);
-}
-
-// A lane's sum of roots with what was left aside.
-template <class T>
-PQI_HD double close_roots(double sum, T low) {
-  return sum + double(left_aside(low));
 }
 
 // a + b as a double-double, exact.

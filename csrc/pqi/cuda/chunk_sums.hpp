@@ -50,7 +50,7 @@ struct SpecialSums {
 
   // By PowerKind, on all four threads.
   PQI_DEVICE void fold(Block& block, double out[3]) {
-    PQI_UNROLL for (int j = 0; j < quad_lanes; ++j) half[j] = close_roots(half[j], low[j]);
+    PQI_UNROLL for (int j = 0; j < quad_lanes; ++j) half[j] += double(left_aside(low[j]));
     out[0] = block.broadcast(fold_quad(block, half), 0, quad);
     out[1] = block.broadcast(fold_quad(block, one), 0, quad);
     out[2] = block.broadcast(fold_quad(block, two), 0, quad);

@@ -18,6 +18,17 @@ inline __attribute__((always_inline)) void ask_ahead(const K* bits, const uint8_
   __builtin_prefetch(live + ahead, 0, 2);
 }
 
+// Those of `bits` that live, one by one to `out`; returns how many.
+template <size_t width, class K>
+inline __attribute__((always_inline)) size_t pick_one_by_one(const uint8_t* live, const K* bits, K* out) {
+  size_t kept = 0;
+  for (size_t i = 0; i < width; ++i) {
+    out[kept] = bits[i];
+    kept += live[i] != 0;
+  }
+  return kept;
+}
+
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__)
 // Of 64-bit elements 8 at a time, of others 16, by masks instead of the bytes that compilers would widen.
 template <class K>
@@ -56,19 +67,7 @@ struct LiveRegister {
     return size_t(__builtin_popcount(mask));
   }
 };
-#else
-// Those of `bits` that live, one by one to `out`; returns how many.
-template <size_t width, class K>
-inline __attribute__((always_inline)) size_t pick_one_by_one(const uint8_t* live, const K* bits, K* out) {
-  size_t kept = 0;
-  for (size_t i = 0; i < width; ++i) {
-    out[kept] = bits[i];
-    kept += live[i] != 0;
-  }
-  return kept;
-}
-
-#if defined(__AVX2__)
+#elif defined(__AVX2__)
 // A whole register at a time: what two of half its size store is slow to load as one.
 template <class K>
 struct LiveRegister {
@@ -113,7 +112,6 @@ struct LiveRegister {
   }
   PQI_HD size_t pick(const K* bits, K* out) const { return pick_one_by_one<width>(live, bits, out); }
 };
-#endif
 #endif
 
 // Calls f(place) for registers of elements.
